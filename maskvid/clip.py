@@ -1,0 +1,49 @@
+"""The one batch type. Every shape, range and polarity of the project is stated here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+
+@dataclass
+class ClipBatch:
+    """A batch of video clips with the masks that steer them.
+
+    Axis order is `b f c h w` everywhere, so that folding the frames into the batch is a view. Frame 1 of the papers
+    is index 0 here; it is given clean to the model and never scored.
+
+    Attributes:
+        ids: b names, unique within a data set; noise for validation is drawn per name.
+        masks: float (b, f, 1, H, W) in [0, 1] at full resolution; **white (1) is foreground**.
+        text: float (b, n, d), embedded prompts: the text encoder's hidden states.
+        subject: float (b, n) in {0, 1}, one at the tokens of the prompt that name the foreground.
+        latents: float (b, f, c, h, w), frames encoded by the backbone's VAE and multiplied by its scaling factor, or
+            None where only a first frame is known.
+        frames: float (b, f, 3, H, W) in [-1, 1], or None where training needs only latents.
+        prompts: b captions as text.
+        pooled: float (b, p), pooled text embedding for backbones that ask for one (SDXL), else None.
+    """
+
+    ids: list[str]
+    masks: torch.Tensor
+    text: torch.Tensor
+    subject: torch.Tensor
+    latents: torch.Tensor | None
+    frames: torch.Tensor | None
+    prompts: list[str]
+    pooled: torch.Tensor | None = None
+
+    def to(self, *args: torch.device | str | torch.dtype, **kwargs: bool) -> ClipBatch:
+        """Move every tensor; Lightning calls this to transfer a batch to its device."""
+        moved = {
+            field.name: value.to(*args, **kwargs) if isinstance(value, torch.Tensor) else value
+            for field in fields(self)
+            for value in [getattr(self, field.name)]
+        }
+        return ClipBatch(**moved)
+
+    def __len__(self) -> int:
+        """Number of clips, b."""
+        return len(self.ids)
