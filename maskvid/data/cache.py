@@ -1,0 +1,191 @@
+"""Latents and text embeddings, encoded once and kept on disk under a key of everything they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from maskvid.data.decode import DECODE_VERSION, decode_frames, frames_to_float
+from maskvid.data.triples import Triple
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+from maskvid.masks.read import images_in
+
+CACHE_VERSION = 1
+"""Raise it when what an entry holds changes."""
+
+_FRAMES_PER_CALL = 8  # bounds the memory of the VAE; an entry does not depend on it beyond float rounding
+
+
+class Encoder(Protocol):
+    """What the data needs of a backbone.
+
+    Attributes:
+        fingerprint: Changes whenever the encoded numbers would: weights, scaling factor, tokenizer, precision.
+    """
+
+    fingerprint: str
+
+    def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
+        """Encode float32 (f, 3, H, W) in [-1, 1] on the CPU to scaled latents (f, c, h, w), the same every time."""
+        ...
+
+    def encode_text(
+        self, prompts: list[str], subjects: list[str | None]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return text (b, n, d), subject mask (b, n) in {0, 1} and pooled text (b, p) or None."""
+        ...
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's bytes, or of the names and bytes of a frame folder's pictures."""
+    digest = hashlib.sha256()
+    for file in images_in(path) if path.is_dir() else [path]:
+        digest.update(f"{file.name if path.is_dir() else ''}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def cache_key(**parts: str | int | bool | None) -> str:
+    """sha256 over named parts and the version of the entries."""
+    text = json.dumps({"cache_version": CACHE_VERSION, **parts}, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class TensorCache:
+    """A folder of safetensors files, each with its key and the checksum of its tensors inside.
+
+    A file that is truncated, altered or under a wrong name is never used: it is encoded anew with a warning.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Use this folder; it is made when the first entry is written."""
+        self.folder = Path(folder).expanduser()
+
+    def path(self, key: str) -> Path:
+        """Where the entry of this key lies."""
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def get(self, key: str) -> dict[str, torch.Tensor] | None:
+        """The entry of this key, or None if there is none that is whole."""
+        path = self.path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as handle:
+                metadata = handle.metadata() or {}
+                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, OSError, ValueError) as error:
+            warnings.warn(f"damaged cache entry {path} ({error}); encoding it anew", stacklevel=2)
+            return None
+        if metadata.get("key") != key or metadata.get("checksum") != _checksum(tensors):
+            warnings.warn(f"damaged cache entry {path} (checksum differs); encoding it anew", stacklevel=2)
+            return None
+        return tensors
+
+    def put(self, key: str, tensors: dict[str, torch.Tensor]) -> None:
+        """Write an entry whole or not at all.
+
+        Raises:
+            UserError: The folder cannot be written, e.g. the disk is full.
+        """
+        try:
+            with atomic_write(self.path(key)) as temporary:
+                save_file(tensors, temporary, metadata={"key": key, "checksum": _checksum(tensors)})
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"cannot write to data.cache_dir={self.folder}: {error}. Free some space there, or set "
+                "data.cache_dir to another disk; entries written so far are kept"
+            ) from error
+
+
+class EncodedData:
+    """Latents and text embeddings out of the cache, encoded where the cache has none."""
+
+    def __init__(self, encoder: Encoder, cache: TensorCache, *, height: int, width: int) -> None:
+        """Encode with this encoder at this picture size in pixels."""
+        self.encoder = encoder
+        self.cache = cache
+        self.height = height
+        self.width = width
+
+    def latents(self, video: Path, *, flip: bool = False) -> torch.Tensor:
+        """Latents of every frame of a clip; windows are cut from them.
+
+        The key holds the content of the video, not of its mask, which latents do not depend on.
+
+        Args:
+            video: Video file or frame folder that has passed the check.
+            flip: Mirror the frames left to right before encoding.
+
+        Returns:
+            float32 (f, c, h, w), scaled.
+        """
+        key = cache_key(
+            kind="latents",
+            video=content_hash(video),
+            height=self.height,
+            width=self.width,
+            flip=flip,
+            dtype="float32",
+            decode_version=DECODE_VERSION,
+            backbone=self.encoder.fingerprint,
+        )
+        entry = self.cache.get(key)
+        if entry is None:
+            frames = decode_frames(video, self.height, self.width)
+            if flip:
+                frames = frames[:, :, ::-1].copy()
+            parts = [
+                self.encoder.encode_frames(frames_to_float(frames[start : start + _FRAMES_PER_CALL]))
+                for start in range(0, len(frames), _FRAMES_PER_CALL)
+            ]
+            entry = {"latents": _stored(torch.cat(parts))}
+            self.cache.put(key, entry)
+        return entry["latents"]
+
+    def text(self, caption: str, subject: str | None) -> dict[str, torch.Tensor]:
+        """Embedding of one prompt.
+
+        Returns:
+            `text` (n, d), `subject` (n) and, where the backbone has one, `pooled` (p); all float32.
+        """
+        key = cache_key(
+            kind="text", caption=caption, subject=subject, dtype="float32", backbone=self.encoder.fingerprint
+        )
+        entry = self.cache.get(key)
+        if entry is None:
+            text, mask, pooled = self.encoder.encode_text([caption], [subject])
+            entry = {"text": _stored(text[0]), "subject": _stored(mask[0])}
+            if pooled is not None:
+                entry["pooled"] = _stored(pooled[0])
+            self.cache.put(key, entry)
+        return entry
+
+    def prepare(self, triple: Triple, *, flip: bool = False) -> None:
+        """Encode a triple into the cache without keeping it."""
+        self.text(triple.caption, triple.subject)
+        self.latents(triple.video)
+        if flip:
+            self.latents(triple.video, flip=True)
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("cpu", torch.float32).contiguous()
+
+
+def _checksum(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,231 @@
+"""Every clip is checked before training; every rejected one is listed with its reasons."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from maskvid.data.triples import Triple, read_triples
+from maskvid.errors import UserError
+from maskvid.masks.check import MAX_FOREGROUND, mask_faults
+from maskvid.masks.read import iter_frames, iter_masks
+from maskvid.masks.resample import resize_crop
+
+OnReject = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a clip must satisfy.
+
+    Attributes:
+        height: Rows of the model's pictures, in pixels.
+        width: Columns of the model's pictures, in pixels.
+        num_frames: Frames in a window.
+        frame_stride: Distance between the frames of a window, in source frames.
+        max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches the test off.
+    """
+
+    height: int
+    width: int
+    num_frames: int
+    frame_stride: int = 1
+    max_foreground: float = MAX_FOREGROUND
+
+    def __post_init__(self) -> None:
+        """Refuse impossible sizes where they are declared."""
+        for name in ("height", "width", "num_frames", "frame_stride"):
+            if getattr(self, name) < 1:
+                raise UserError(f"data.{name}={getattr(self, name)} must be at least 1")
+        if not 0 < self.max_foreground <= 1:
+            raise UserError(f"data.max_foreground={self.max_foreground} must lie in (0, 1]")
+
+    @property
+    def span(self) -> int:
+        """Source frames that one window needs: (num_frames - 1) * frame_stride + 1."""
+        return (self.num_frames - 1) * self.frame_stride + 1
+
+
+@dataclass(frozen=True)
+class CheckedClip:
+    """A clip that passed: its triple, and its masks as uint8 (f, height, width), 255 is foreground."""
+
+    triple: Triple
+    masks: np.ndarray
+
+    @property
+    def num_frames(self) -> int:
+        """Frames in the whole clip."""
+        return len(self.masks)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A clip that did not pass, and why."""
+
+    triple: Triple
+    reasons: tuple[str, ...]
+
+
+@dataclass
+class Report:
+    """Accepted and rejected clips by data set, printable as a table."""
+
+    accepted: dict[str, list[CheckedClip]] = field(default_factory=dict)
+    rejected: dict[str, list[Rejected]] = field(default_factory=dict)
+
+    @property
+    def num_rejected(self) -> int:
+        """Rejected clips over all sets."""
+        return sum(len(clips) for clips in self.rejected.values())
+
+    def rejections(self) -> str:
+        """One line per rejected clip."""
+        return "\n".join(
+            f"  {name}/{clip.triple.id} ({clip.triple.video}): {'; '.join(clip.reasons)}"
+            for name, clips in self.rejected.items()
+            for clip in clips
+        )
+
+    def table(self) -> Table:
+        """A rich table with a row per clip. Cells are `Text`: captions may hold brackets."""
+        total = sum(len(clips) for clips in self.accepted.values())
+        table = Table(title=f"{total} clips accepted, {self.num_rejected} rejected", show_lines=self.num_rejected > 0)
+        for column in ("set", "clip", "", "frames", "caption or reasons"):
+            table.add_column(column, overflow="fold")
+        for name in self.accepted:
+            for clip in self.accepted[name]:
+                caption = Text(clip.triple.caption)
+                if clip.triple.subject:
+                    caption.highlight_regex(re.compile(re.escape(clip.triple.subject), re.IGNORECASE), "bold")
+                table.add_row(name, Text(clip.triple.id), Text("ok", "green"), str(clip.num_frames), caption)
+            for bad in self.rejected[name]:
+                table.add_row(name, Text(bad.triple.id), Text("rejected", "red"), "", Text("\n".join(bad.reasons)))
+        return table
+
+    def __str__(self) -> str:
+        """The table as plain text."""
+        console = Console(file=StringIO(), width=140)
+        console.print(self.table())
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Rejected:
+    """Decode a triple wholly and collect everything that is wrong with it."""
+    reasons = list(triple.faults) + _caption_faults(triple)
+    masks: list[np.ndarray] = []
+    video = _measure(iter_frames(triple.video), reasons)
+    mask = None
+    if triple.mask:
+        # masks are kept at the model's size from this one pass; frames are not, clips may be long
+        mask = _measure(
+            iter_masks(triple.mask),
+            reasons,
+            keep=lambda frame: masks.append(resize_crop(frame, requirements.height, requirements.width)),
+        )
+    else:
+        reasons.append("no mask found for this video")
+    if video and video[0] < requirements.span:
+        reasons.append(
+            f"too short: {video[0]} frames, but num_frames={requirements.num_frames} at "
+            f"frame_stride={requirements.frame_stride} needs {requirements.span}"
+        )
+    if video and mask and video[0] != mask[0]:
+        reasons.append(f"frame-count mismatch: video has {video[0]} frames, mask {triple.mask} has {mask[0]}")
+    if video and mask and video[1:] != mask[1:]:
+        reasons.append(f"size mismatch: video is {video[2]}x{video[1]}, mask {triple.mask} is {mask[2]}x{mask[1]}")
+    if mask and masks:
+        stack = np.stack(masks)
+        reasons += mask_faults(stack, max_foreground=requirements.max_foreground)
+        if not reasons:
+            return CheckedClip(triple, stack)
+    return Rejected(triple, tuple(reasons))
+
+
+def check_sets(folders: Mapping[str, Sequence[str | Path]], requirements: Requirements) -> Report:
+    """Read and check every folder of every set; this is the dry run.
+
+    Args:
+        folders: Folders by the name of the data set they form.
+        requirements: What each clip must satisfy.
+
+    Returns:
+        All clips, accepted or rejected.
+
+    Raises:
+        UserError: A folder cannot be listed at all, or two folders of one set share an id.
+    """
+    report = Report()
+    for name, members in folders.items():
+        report.accepted[name], report.rejected[name] = [], []
+        seen: dict[str, str | Path] = {}
+        for folder in members:
+            for triple in read_triples(folder):
+                if triple.id in seen:
+                    raise UserError(
+                        f"data set {name}: clip id {triple.id!r} is in {seen[triple.id]} and in {folder}; rename one, "
+                        'or give it an "id" in metadata.jsonl'
+                    )
+                seen[triple.id] = folder
+                checked = check_triple(triple, requirements)
+                if isinstance(checked, Rejected):
+                    report.rejected[name].append(checked)
+                else:
+                    report.accepted[name].append(checked)
+    return report
+
+
+def enforce(report: Report, on_reject: OnReject) -> None:
+    """Stop at rejected clips (`error`) or go on without them, saying so (`skip`).
+
+    Raises:
+        UserError: Clips were rejected and `on_reject` is `error`, or a set has no clip left.
+    """
+    if on_reject not in ("error", "skip"):
+        raise UserError(f"data.on_reject={on_reject!r} must be 'error' or 'skip'")
+    if report.num_rejected:
+        listing = f"{report.num_rejected} clips rejected:\n{report.rejections()}"
+        if on_reject == "error":
+            raise UserError(f"{listing}\nRepair them, or set data.on_reject=skip to go on without them")
+        warnings.warn(f"{listing}\nGoing on without them (data.on_reject=skip)", stacklevel=2)
+    for name, clips in report.accepted.items():
+        if not clips:
+            raise UserError(f"data set {name} has no usable clip left; see the reasons above")
+
+
+def _caption_faults(triple: Triple) -> list[str]:
+    if not triple.caption:
+        return ["no caption"]
+    if triple.subject is None:
+        return []
+    # word boundaries, or the subject "cat" would be found in "a caterpillar"
+    if re.search(rf"(?<!\w){re.escape(triple.subject)}(?!\w)", triple.caption, re.IGNORECASE):
+        return []
+    return [f"subject {triple.subject!r} is not in the caption {triple.caption!r}"]
+
+
+def _measure(
+    frames: Iterator[np.ndarray], reasons: list[str], keep: Callable[[np.ndarray], None] | None = None
+) -> tuple[int, int, int] | None:
+    """Frame count and size by decoding everything: a container's own count is no proof that its frames can be read."""
+    count, rows, columns = 0, 0, 0
+    try:
+        for frame in frames:
+            count += 1
+            rows, columns = frame.shape[:2]
+            if keep:
+                keep(frame)
+    except UserError as error:
+        reasons.append(str(error))
+        return None
+    return count, rows, columns

@@ -1,0 +1,179 @@
+"""Windows of a few frames, cut from encoded clips and put together to batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from maskvid.clip import ClipBatch
+from maskvid.data.cache import EncodedData
+from maskvid.data.check import CheckedClip, Requirements
+from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.sampler import clip_at, generator_at
+from maskvid.masks.video import to_float
+
+
+@dataclass(frozen=True)
+class EncodedClip:
+    """A whole clip as the windows need it.
+
+    Attributes:
+        id: Unique within its data set.
+        caption: The prompt.
+        masks: uint8 (f, H, W), 255 is foreground.
+        text: `text` (n, d), `subject` (n), and perhaps `pooled` (p).
+        latents: float32 (f, c, h, w).
+        flipped: Latents of the mirrored frames, or None where flips are off.
+        frames: uint8 (frames of the first window, H, W, 3), or None in training.
+    """
+
+    id: str
+    caption: str
+    masks: np.ndarray
+    text: dict[str, torch.Tensor]
+    latents: torch.Tensor
+    flipped: torch.Tensor | None = None
+    frames: np.ndarray | None = None
+
+
+def window_indices(start: int, num_frames: int, frame_stride: int) -> list[int]:
+    """Source frames of the window that begins at `start`."""
+    return list(range(start, start + (num_frames - 1) * frame_stride + 1, frame_stride))
+
+
+def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool) -> EncodedClip:
+    """Everything training draws from, without the frames themselves."""
+    triple = clip.triple
+    return EncodedClip(
+        id=triple.id,
+        caption=triple.caption,
+        masks=clip.masks,
+        text=encoded.text(triple.caption, triple.subject),
+        latents=encoded.latents(triple.video),
+        flipped=encoded.latents(triple.video, flip=True) if flip else None,
+    )
+
+
+def encode_validation_clip(clip: CheckedClip, encoded: EncodedData, requirements: Requirements) -> EncodedClip:
+    """The first window of a clip, with its frames for the metrics."""
+    triple = clip.triple
+    chosen = window_indices(0, requirements.num_frames, requirements.frame_stride)
+    frames = decode_frames(triple.video, requirements.height, requirements.width, limit=requirements.span)
+    return EncodedClip(
+        id=triple.id,
+        caption=triple.caption,
+        masks=clip.masks[chosen],
+        text=encoded.text(triple.caption, triple.subject),
+        latents=encoded.latents(triple.video)[chosen],
+        frames=frames[chosen],
+    )
+
+
+class TrainingWindows(Dataset[ClipBatch]):
+    """A window of a clip by global position: clip, start, flip and prompt dropout are functions of (seed, position)."""
+
+    def __init__(
+        self,
+        clips: list[EncodedClip],
+        *,
+        num_frames: int,
+        frame_stride: int,
+        seed: int,
+        prompt_dropout: float,
+        empty_text: dict[str, torch.Tensor],
+    ) -> None:
+        """Set up a data set.
+
+        Args:
+            clips: Whole clips.
+            num_frames: Frames in a window.
+            frame_stride: Distance between its frames, in source frames.
+            seed: The run's seed.
+            prompt_dropout: Share of windows that get the empty prompt.
+            empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
+                prompt that names nothing must bind nothing to the foreground.
+        """
+        self.clips = clips
+        self.num_frames = num_frames
+        self.frame_stride = frame_stride
+        self.seed = seed
+        self.prompt_dropout = prompt_dropout
+        self.empty_text = {**empty_text, "subject": torch.zeros_like(empty_text["subject"])}
+
+    def __getitem__(self, position: int) -> ClipBatch:
+        """The batch of one clip at a global position."""
+        clip = self.clips[clip_at(self.seed, position, len(self.clips))]
+        generator = generator_at(self.seed, position)
+        span = (self.num_frames - 1) * self.frame_stride + 1
+        # always the same three draws, so that switching one of them off leaves the others as they were
+        start = int(generator.integers(len(clip.masks) - span + 1))
+        flip = generator.random() < 0.5 and clip.flipped is not None
+        dropped = generator.random() < self.prompt_dropout
+        chosen = window_indices(start, self.num_frames, self.frame_stride)
+        masks, latents = to_float(clip.masks[chosen]), clip.latents
+        if flip and clip.flipped is not None:
+            masks, latents = masks.flip(-1), clip.flipped
+        return _one(
+            clip.id, "" if dropped else clip.caption, self.empty_text if dropped else clip.text, masks, latents[chosen]
+        )
+
+
+class ValidationWindows(Dataset[ClipBatch]):
+    """The first window of each clip, with frames."""
+
+    def __init__(self, clips: list[EncodedClip]) -> None:
+        """Use clips from `encode_validation_clip`."""
+        self.clips = clips
+
+    def __len__(self) -> int:
+        """Number of clips in this rank's share."""
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> ClipBatch:
+        """The batch of one clip."""
+        clip = self.clips[index]
+        if clip.frames is None:
+            raise ValueError(f"validation clip {clip.id} was encoded without its frames")
+        return _one(clip.id, clip.caption, clip.text, to_float(clip.masks), clip.latents, frames_to_float(clip.frames))
+
+
+def collate(batches: list[ClipBatch]) -> ClipBatch:
+    """Join batches of one clip; what one of them lacks, all of them lack."""
+
+    def joined(name: str) -> torch.Tensor | None:
+        parts = [getattr(batch, name) for batch in batches]
+        return None if parts[0] is None else torch.cat(parts)
+
+    return ClipBatch(
+        ids=[name for batch in batches for name in batch.ids],
+        prompts=[prompt for batch in batches for prompt in batch.prompts],
+        masks=torch.cat([batch.masks for batch in batches]),
+        text=torch.cat([batch.text for batch in batches]),
+        subject=torch.cat([batch.subject for batch in batches]),
+        latents=joined("latents"),
+        frames=joined("frames"),
+        pooled=joined("pooled"),
+    )
+
+
+def _one(
+    name: str,
+    prompt: str,
+    text: dict[str, torch.Tensor],
+    masks: torch.Tensor,
+    latents: torch.Tensor,
+    frames: torch.Tensor | None = None,
+) -> ClipBatch:
+    return ClipBatch(
+        ids=[name],
+        prompts=[prompt],
+        masks=masks[None],
+        text=text["text"][None],
+        subject=text["subject"][None],
+        latents=latents[None],
+        frames=None if frames is None else frames[None],
+        pooled=text["pooled"][None] if "pooled" in text else None,
+    )

@@ -1,0 +1,1 @@
+"""Mask sequences: reading, checking, resampling."""
