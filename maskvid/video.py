@@ -1,0 +1,245 @@
+"""Videos as people look at them: mp4 and gif files, strips of frames with the requested mask drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import imageio_ffmpeg
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+
+VIEWABLE = 256  # pixels: a video whose short side is smaller is enlarged by a whole factor
+MARGIN = 4  # pixels between the frames of a strip
+
+
+@dataclass
+class Sample:
+    """One video made in validation; `MaskVidModule.validation_step` returns a list of them.
+
+    Attributes:
+        set_name: Validation set the clip belongs to; metrics are averaged within it.
+        clip_id: Name of the clip, unique within its set.
+        prompt: Caption the video was made from.
+        frames: float (f, 3, h, w) in [-1, 1], on the CPU; frame 0 was given to the model.
+        masks: float (f, 1, h, w) in [0, 1], requested foreground, white (1) is foreground.
+        reference: float (f, 3, h, w) in [-1, 1], the real clip the masks were taken from, or None.
+        fps: Frames per second to play it at.
+    """
+
+    set_name: str
+    clip_id: str
+    prompt: str
+    frames: torch.Tensor
+    masks: torch.Tensor
+    reference: torch.Tensor | None = None
+    fps: float = 8.0
+
+
+def to_uint8(frames: torch.Tensor) -> np.ndarray:
+    """Turn float (f, 3, h, w) in [-1, 1] into uint8 (f, h, w, 3); values outside the range are clipped.
+
+    Raises:
+        UserError: The tensor is not a single video of RGB frames.
+    """
+    if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[0] == 0:
+        raise UserError(f"frames has shape {tuple(frames.shape)}; give one video as (f, 3, h, w) with f >= 1")
+    pixels = frames.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round()
+    return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def viewable_scale(height: int, width: int) -> int:
+    """Smallest whole factor by which the short side reaches `VIEWABLE` pixels."""
+    return max(1, -(-VIEWABLE // min(height, width)))
+
+
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+    """Enlarge uint8 or float (h, w[, c]) by a whole factor, bicubic: smooth edges without a blocky grid."""
+    if scale < 1:
+        raise UserError(f"scale is {scale}; give a whole factor >= 1")
+    if scale == 1:
+        return image
+    height, width = image.shape[:2]
+    return cv2.resize(image, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC)
+
+
+def write_video(
+    path: str | Path, frames: torch.Tensor, fps: float = 8.0, *, scale: int | None = None, crf: int = 14
+) -> Path:
+    """Write a video as .mp4 (H.264, yuv420p, which every player and browser reads) or .gif, whole or not at all.
+
+    Args:
+        path: Where to write; the suffix, .mp4 or .gif, chooses the format.
+        frames: float (f, 3, h, w) in [-1, 1].
+        fps: Frames per second.
+        scale: Whole factor to enlarge by; None enlarges small videos until they can be looked at. An odd side is
+            padded by one repeated pixel, because yuv420p halves the colour planes.
+        crf: H.264 quality, 0 (lossless) to 51.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UserError: Unknown suffix, or frames that are not one RGB video.
+    """
+    path = Path(path)
+    if path.suffix not in (".mp4", ".gif"):
+        raise UserError(f"cannot write a video to {path}: its suffix must be .mp4 or .gif")
+    if fps <= 0:
+        raise UserError(f"fps is {fps}; give a positive number of frames per second")
+    pixels = to_uint8(frames)
+    scale = viewable_scale(*pixels.shape[1:3]) if scale is None else scale
+    pixels = np.stack([enlarge(frame, scale) for frame in pixels])
+    with atomic_write(path) as temporary:
+        if path.suffix == ".gif":
+            _write_gif(temporary, pixels, fps)
+        else:
+            _write_mp4(temporary, pixels, fps, crf)
+    return path
+
+
+def _write_mp4(path: Path, pixels: np.ndarray, fps: float, crf: int) -> None:
+    height, width = pixels.shape[1:3]
+    pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (pixels.shape[2], pixels.shape[1]),
+        fps=fps,
+        codec="libx264",
+        pix_fmt_out="yuv420p",
+        quality=None,
+        macro_block_size=1,  # the padding above is all H.264 needs; the library's default would stretch the picture
+        output_params=["-crf", str(crf), "-movflags", "+faststart"],
+    )
+    writer.send(None)
+    try:
+        for frame in pixels:
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()
+
+
+def _write_gif(path: Path, pixels: np.ndarray, fps: float) -> None:
+    images = [Image.fromarray(frame) for frame in pixels]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
+
+
+def write_png(path: str | Path, image: np.ndarray) -> Path:
+    """Write uint8 (h, w, 3) or (h, w) as PNG, whole or not at all."""
+    path = Path(path)
+    with atomic_write(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG")
+    return path
+
+
+def outline(image: np.ndarray, mask: np.ndarray, *, scale: int = 1) -> np.ndarray:
+    """Enlarge a frame and draw the edge of a mask on it as a thin light line with a dark rim.
+
+    The line is drawn after enlarging, so that it hides little of a small frame; the rim keeps it visible on any
+    ground.
+
+    Args:
+        image: uint8 (h, w, 3).
+        mask: float (h, w) in [0, 1]; the line runs along its 0.5 level.
+        scale: Whole factor to enlarge by.
+
+    Returns:
+        uint8 (h * scale, w * scale, 3).
+    """
+    canvas = np.ascontiguousarray(enlarge(image, scale)).copy()
+    region = (enlarge(mask.astype(np.float32), scale) >= 0.5).astype(np.uint8)
+    contours, _ = cv2.findContours(region, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, contours, -1, (20, 20, 20), 3)
+    cv2.drawContours(canvas, contours, -1, (255, 240, 60), 1)
+    return canvas
+
+
+def strip(
+    frames: torch.Tensor,
+    masks: torch.Tensor | None = None,
+    *,
+    columns: int | None = 8,
+    scale: int | None = None,
+) -> np.ndarray:
+    """Lay frames of one video side by side, with the requested mask outlined where masks are given.
+
+    Args:
+        frames: float (f, 3, h, w) in [-1, 1].
+        masks: float (f, 1, h, w) in [0, 1], or None.
+        columns: Number of frames shown, evenly spaced from the first to the last; None shows all.
+        scale: Whole factor to enlarge by; None enlarges small frames until they can be looked at.
+
+    Returns:
+        uint8 (h * scale, columns * (w * scale + margin) - margin, 3).
+    """
+    pixels = to_uint8(frames)
+    count, height, width = pixels.shape[:3]
+    if masks is not None and tuple(masks.shape) != (count, 1, height, width):
+        raise UserError(f"masks has shape {tuple(masks.shape)}; the frames need {(count, 1, height, width)}")
+    scale = viewable_scale(height, width) if scale is None else scale
+    shown = range(count) if columns is None or columns >= count else spaced(count, columns)
+    cells: list[np.ndarray] = []
+    for index in shown:
+        if cells:
+            cells.append(np.full((height * scale, MARGIN, 3), 255, np.uint8))
+        if masks is None:
+            cells.append(enlarge(pixels[index], scale))
+        else:
+            cells.append(outline(pixels[index], masks[index, 0].detach().float().cpu().numpy(), scale=scale))
+    return np.concatenate(cells, axis=1)
+
+
+def spaced(count: int, columns: int) -> list[int]:
+    """Indices of `columns` of `count` frames, evenly spaced, first and last included."""
+    if columns < 1:
+        raise UserError(f"columns is {columns}; show at least one frame")
+    return [int(index) for index in np.linspace(0, count - 1, columns).round()]
+
+
+def contact_sheet(rows: Sequence[tuple[str, np.ndarray]], *, text_height: int = 16) -> np.ndarray:
+    """Stack labelled images, each under its label, left-aligned on white.
+
+    Args:
+        rows: (label, uint8 (h, w, 3)) from top to bottom.
+        text_height: Height of the letters in pixels.
+
+    Returns:
+        uint8 (H, W, 3), as wide as the widest row or label.
+    """
+    if not rows:
+        raise UserError("rows is empty; a contact sheet needs at least one labelled image")
+    font = ImageFont.load_default(size=text_height)
+    band = text_height + 2 * MARGIN
+    widths = [max(image.shape[1], int(font.getlength(label)) + 2 * MARGIN) for label, image in rows]
+    sheet = Image.new("RGB", (max(widths), sum(image.shape[0] + band for _, image in rows)), "white")
+    pen = ImageDraw.Draw(sheet)
+    top = 0
+    for label, image in rows:
+        pen.text((MARGIN, top + MARGIN // 2), label, fill=(30, 30, 30), font=font)
+        sheet.paste(Image.fromarray(image), (0, top + band))
+        top += band + image.shape[0]
+    return np.asarray(sheet).copy()
+
+
+def sample_sheet(sample: Sample, *, columns: int | None = 8, scale: int | None = None) -> np.ndarray:
+    """Show what was asked for above what was made: real clip (or the bare mask), then the generated frames.
+
+    The requested mask is outlined on both rows.
+
+    Returns:
+        uint8 (H, W, 3), with the prompt as a heading.
+    """
+    if sample.reference is None:
+        asked = strip(sample.masks.expand(-1, 3, -1, -1) * 2 - 1, columns=columns, scale=scale)
+        label = "requested mask"
+    else:
+        asked = strip(sample.reference, sample.masks, columns=columns, scale=scale)
+        label = "real clip, requested mask outlined"
+    made = strip(sample.frames, sample.masks, columns=columns, scale=scale)
+    return contact_sheet([(label, asked), (f"generated: {sample.prompt}", made)])

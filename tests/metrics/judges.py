@@ -1,0 +1,73 @@
+"""Real, tiny encoders for tests: an open_clip model of random weights and a segmenter that thresholds brightness."""
+
+import os
+
+import open_clip
+import torch
+from torch import nn
+
+from maskvid.metrics.suite import VideoMetrics
+
+
+class TinyClip:
+    """An open_clip model of 32 channels behind the interface of `maskvid.metrics.encoders.ClipEncoder`."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.model = open_clip.CLIP(
+            embed_dim=16,
+            vision_cfg={"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+            text_cfg={"context_length": 32, "vocab_size": 256, "width": 32, "heads": 2, "layers": 1},
+        ).eval()
+        self.passes = 0
+
+    def images(self, frames: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        return self.model.encode_image(nn.functional.interpolate(frames, (32, 32)), normalize=True)
+
+    def texts(self, texts: list[str]) -> torch.Tensor:
+        tokens = torch.zeros(len(texts), 32, dtype=torch.long)
+        for row, text in zip(tokens, texts, strict=True):
+            codes = torch.tensor([*text.encode()[:31]])
+            row[: len(codes)] = codes
+        return self.model.encode_text(tokens, normalize=True)
+
+
+class Brightness(nn.Module):
+    """Bright is foreground."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.mean(1, keepdim=True).mul(4).sigmoid()
+
+
+class TinyEncoders:
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.clip = TinyClip()
+        self.segmenter = Brightness()
+
+
+def clip(index: int, count: int = 5, height: int = 32, width: int = 48) -> tuple[torch.Tensor, torch.Tensor, str]:
+    """Random smooth frames, other random masks, and a prompt."""
+    generator = torch.Generator().manual_seed(index)
+    noise = torch.randn(count, 4, 4, 6, generator=generator)
+    smooth = nn.functional.interpolate(noise, (height, width), mode="bicubic")
+    return smooth[:, :3].tanh(), smooth[:, 3:].mul(3).sigmoid(), f"clip number {index}"
+
+
+def score(indices: list[int]) -> VideoMetrics:
+    metrics = VideoMetrics(TinyEncoders())
+    for index in indices:
+        metrics.update(*clip(index), clip_id=f"clip-{index}")
+    return metrics
+
+
+def shard(rank: int, world: int, folder: str, shards: list[list[int]]) -> None:
+    """One spawned rank; here, not in a test file, so that the child can import it however pytest was started."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    metrics = score(shards[rank])
+    torch.save((metrics.compute(), metrics.rows()), os.path.join(folder, f"{rank}.pt"))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
