@@ -1,0 +1,125 @@
+"""Metrics of the validation videos: curves while training, files and a table at the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from rich.console import Console
+from rich.table import Table
+
+from maskvid.callbacks.metric_encoders import MetricEncoders
+from maskvid.callbacks.video_logger import samples_of
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
+
+COLUMNS = ("set", "clip", "prompt", *METRICS)
+
+
+class MetricsCallback(Callback):
+    """Score every sampled video; log `<set>/<metric>` after each validation.
+
+    The final validation, `trainer.validate` after (or without) a fit, also writes `metrics.json` (flat keys
+    `<set>/<metric>`) and `metrics_per_clip.csv` into the run directory and prints one table. Set `final = True` to
+    have any other validation do so.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoders: Encoders | None = None,
+        folder: str | Path | None = None,
+        given_frames: int = 1,
+    ) -> None:
+        """Configure; encoders are loaded when the first video is scored.
+
+        Args:
+            encoders: CLIP and segmenter; None is the embedded miniatures.
+            folder: Run directory; None is the trainer's `default_root_dir`.
+            given_frames: Leading frames that mask scores leave out, see `maskvid.metrics.mask`.
+        """
+        self.encoders: Encoders = MetricEncoders() if encoders is None else encoders
+        self.folder = folder
+        self.given_frames = given_frames
+        self.final = False
+        self.results: dict[str, float] = {}
+        self._sets: dict[str, VideoMetrics] = {}
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start anew, with the encoders on the rank's device."""
+        if isinstance(self.encoders, MetricEncoders):
+            self.encoders.to(pl_module.device)
+        self._sets = {}
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score the samples `validation_step` returned."""
+        for sample in samples_of(outputs):
+            self._metrics(sample.set_name).update(sample.frames, sample.masks, sample.prompt, clip_id=sample.clip_id)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Reduce over ranks, log, and in the final validation write and print."""
+        # Collectives, so on every rank and in one order. A rank whose shard holds no clip of a set has not met it yet.
+        names = sorted({name for part in all_gather(list(self._sets)) for name in part})
+        means = {name: self._metrics(name).compute() for name in names}
+        rows = [{"set": name} | row for name in names for row in self._metrics(name).rows()]
+        if trainer.sanity_checking:
+            return
+        self.results = {f"{name}/{key}": value for name in names for key, value in means[name].items()}
+        for key, value in self.results.items():
+            pl_module.log(key, value, sync_dist=True)  # equal on all ranks already; said so to Lightning
+        if (self.final or trainer.state.fn == TrainerFn.VALIDATING) and trainer.is_global_zero and rows:
+            folder = Path(trainer.default_root_dir if self.folder is None else self.folder)
+            write_metrics(folder, self.results, rows)
+            print_table(means)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    data = [[row[column] for column in COLUMNS] for row in rows]
+                    logger.log_table("metrics_per_clip", columns=list(COLUMNS), data=data)
+
+    def _metrics(self, name: str) -> VideoMetrics:
+        if "/" in name:
+            raise UserError(f"validation set {name!r} has a '/' in its name, which separates set and metric; rename it")
+        if name not in self._sets:
+            self._sets[name] = VideoMetrics(self.encoders, given_frames=self.given_frames)
+        return self._sets[name]
+
+
+def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict[str, Any]]) -> None:
+    """Write `metrics.json` and `metrics_per_clip.csv`, each whole or not at all.
+
+    Args:
+        folder: Where to; made if missing.
+        results: `<set>/<metric>` -> mean.
+        rows: One dict per clip with the keys of `COLUMNS`.
+    """
+    with atomic_write(Path(folder) / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n")
+    with atomic_write(Path(folder) / "metrics_per_clip.csv") as temporary, temporary.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_table(means: dict[str, dict[str, float]], console: Console | None = None) -> None:
+    """Print one line per set and one column per metric."""
+    table = Table(title="metrics (mean over clips)")
+    table.add_column("set")
+    for name in METRICS:
+        table.add_column(name.replace("_", " "), justify="right")
+    for name, values in means.items():
+        table.add_row(name, *(f"{values[metric]:.4g}" for metric in METRICS))
+    (console or Console()).print(table)

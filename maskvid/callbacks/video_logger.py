@@ -1,0 +1,119 @@
+"""Sampled videos of every validation, as files and in the loggers."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from maskvid.callbacks.loggers import log_pictures
+from maskvid.errors import UserError
+from maskvid.metrics.suite import all_gather
+from maskvid.video import Sample, sample_sheet, write_png, write_video
+
+
+class VideoLogger(Callback):
+    """Write `<folder>/samples/step-<n>/<set>/<clip>.mp4` and `.png` for every sample, and log them.
+
+    The mp4 is the bare generated video; the PNG shows the real clip (or the mask) above the generated frames, with
+    the requested mask outlined. Every rank writes its own shard; rank zero logs what it can read.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str | Path | None = None,
+        columns: int | None = 8,
+        scale: int | None = None,
+        logged_per_set: int = 8,
+    ) -> None:
+        """Configure.
+
+        Args:
+            folder: Run directory; None is the trainer's `default_root_dir`.
+            columns: Frames shown in the PNG, evenly spaced; None shows all.
+            scale: Whole factor videos are enlarged by; None chooses one that can be looked at.
+            logged_per_set: Videos per set that go to the loggers; files are written for all.
+        """
+        if logged_per_set < 0:
+            raise UserError(f"video_logger.logged_per_set is {logged_per_set}; give 0 or more")
+        self.folder = folder
+        self.columns = columns
+        self.scale = scale
+        self.logged_per_set = logged_per_set
+        self._written: list[dict[str, Any]] = []
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the previous validation's files."""
+        self._written = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the samples `validation_step` returned."""
+        if trainer.sanity_checking:
+            return
+        for sample in samples_of(outputs):
+            self._written.append(self._write(trainer, sample))
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the files of all ranks, in the order of their names."""
+        if trainer.sanity_checking:
+            return
+        written = [entry for part in all_gather(self._written) for entry in part]  # collective: on every rank
+        if not trainer.is_global_zero:
+            return
+        logged: dict[str, int] = {}
+        for entry in sorted(written, key=lambda entry: (entry["set"], entry["clip"])):
+            logged[entry["set"]] = logged.get(entry["set"], 0) + 1
+            readable = entry["video"].exists() and entry["sheet"].exists()  # another node's disk may not be ours
+            if logged[entry["set"]] <= self.logged_per_set and readable:
+                log_pictures(
+                    trainer,
+                    f"{entry['set']}/{entry['clip']}",
+                    video=entry["video"],
+                    sheet=entry["sheet"],
+                    caption=entry["prompt"],
+                )
+
+    def _write(self, trainer: Trainer, sample: Sample) -> dict[str, Any]:
+        root = Path(trainer.default_root_dir if self.folder is None else self.folder)
+        folder = root / "samples" / f"step-{trainer.global_step:06d}" / file_name(sample.set_name)
+        name = file_name(sample.clip_id)
+        video = write_video(folder / f"{name}.mp4", sample.frames, sample.fps, scale=self.scale)
+        sheet = write_png(folder / f"{name}.png", sample_sheet(sample, columns=self.columns, scale=self.scale))
+        return {
+            "set": sample.set_name,
+            "clip": sample.clip_id,
+            "prompt": sample.prompt,
+            "video": video,
+            "sheet": sheet,
+        }
+
+
+def samples_of(outputs: Any) -> list[Sample]:
+    """Check what `validation_step` returned: a list of samples, or None where a step makes none.
+
+    Raises:
+        TypeError: Something else, which the callbacks would otherwise ignore silently.
+    """
+    if outputs is None:
+        return []
+    if not isinstance(outputs, list) or not all(isinstance(sample, Sample) for sample in outputs):
+        raise TypeError(f"validation_step must return a list of maskvid.video.Sample, not {type(outputs).__name__}")
+    return outputs
+
+
+def file_name(name: str) -> str:
+    """A name usable as a file name; names that had to change stay distinct by a checksum."""
+    plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
