@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
+from maskvid.callbacks.last_checkpoint import LastCheckpoint
+from tests.callbacks.tiny import TinyModule, batches, trainer
+
+
+def test_save_and_load(tmp_path):
+    path = tmp_path / "new" / "a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"x": torch.arange(3)}, path)
+    assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["x"], torch.arange(3))
+    with pytest.raises(TypeError, match="storage_options"):
+        AtomicCheckpointIO().save_checkpoint({}, path, storage_options={})
+
+
+def test_a_failure_in_the_middle_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, path)
+    save = torch.save
+
+    def killed(checkpoint, target):
+        save(checkpoint, target)
+        with open(target, "r+b") as handle:
+            handle.truncate(20)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
+    assert torch.load(path) == {"step": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_last_checkpoint_is_the_only_file_and_holds_the_last_step(tmp_path):
+    def run(steps, resume=None):
+        callback = LastCheckpoint(dirpath=tmp_path / "checkpoints", every_n_train_steps=4)
+        trainer(tmp_path, [callback], max_steps=steps).fit(TinyModule(), batches(), ckpt_path=resume)
+        assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+        return torch.load(tmp_path / "checkpoints" / "last.ckpt")["global_step"]
+
+    assert run(6) == 6  # not 4, the last multiple
+    assert run(8, tmp_path / "checkpoints" / "last.ckpt") == 8
