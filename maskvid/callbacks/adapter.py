@@ -1,0 +1,33 @@
+"""The adapter file of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from maskvid.callbacks.ema import averaged
+from maskvid.model import save_adapter
+
+
+class AdapterFile(Callback):
+    """Write the averaged trained part to `adapter/` when training ends, also when it is ended early by Ctrl-C."""
+
+    def __init__(self, *, folder: str | Path, description: dict[str, Any]) -> None:
+        """Configure.
+
+        Args:
+            folder: Where `adapter.safetensors` and `adapter.json` go.
+            description: JSON-ready facts: method, backbone, configuration.
+        """
+        self.folder = Path(folder)
+        self.description = description
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save on rank zero."""
+        if not trainer.is_global_zero:
+            return
+        with averaged(trainer, pl_module):
+            description = self.description | {"steps": trainer.global_step}
+            save_adapter(self.folder, pl_module.unet.steering.state_dict(), description)

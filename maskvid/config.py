@@ -1,0 +1,168 @@
+"""The typed root of conf/: an unknown key at any typed level fails before any compute is spent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from maskvid.errors import UserError
+from maskvid.module import Noise, Optim, Sampling
+
+ROOT = Path(__file__).resolve().parent
+# A clone keeps conf/ beside the package, a wheel carries it inside.
+CONF = str(ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT.parent / "conf")
+
+
+@dataclass
+class BackboneConfig:
+    """Arguments of `maskvid.model.Backbone`."""
+
+    path: str = MISSING
+    dtype: str = "float32"
+    variant: str | None = None
+
+
+@dataclass
+class UNetConfig:
+    """Arguments of `maskvid.model.InflatedUNet`: the parts of the method, each of which can be switched."""
+
+    reference: str = MISSING
+    self_attention_strength: float | None = None
+    cross_attention_strength: float | None = None
+    subject_branch: bool = False
+    mask_input: bool = False
+    temporal_attention: bool = False
+    temporal_conv: bool = False
+    gradient_checkpointing: bool = False
+
+
+@dataclass
+class MethodConfig:
+    """A method: which parts, which noise, which loss."""
+
+    name: str = MISSING
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    noise: Noise = field(default_factory=Noise)
+    foreground_weight: float = 0.0
+    use_masks: bool = True
+
+
+@dataclass
+class TrainConfig:
+    """Root of `python -m maskvid.train`.
+
+    `data`, `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
+    an argument that object does not know is an error as well.
+    """
+
+    data: Any = MISSING
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    scheduler: Any = MISSING
+    sampling: Sampling = field(default_factory=Sampling)
+    optim: Optim = field(default_factory=Optim)
+    trainer: Any = MISSING
+    callbacks: Any = field(default_factory=dict)
+    logger: Any = field(default_factory=dict)
+    metrics: Any = field(default_factory=dict)
+    seed: int = 0
+    run_dir: str = MISSING
+    ckpt_path: str | None = None
+    threads: int | None = None
+
+
+@dataclass
+class GenerateConfig:
+    """Root of `python -m maskvid.generate`.
+
+    Attributes:
+        run: Run directory of a training.
+        prompt: One prompt or a list; the words in [brackets] name the foreground.
+        masks: Video, folder of pictures, npz or one picture; white is foreground.
+        first_frame: Picture to begin from; null paints one from the prompt.
+        num_frames: Null takes the run's.
+        height: Null takes the run's.
+        width: Null takes the run's.
+        mask_stride: Distance between the mask frames used, in source frames; null takes the run's.
+        seed: Same seed, same video.
+        out: Folder for the files; null makes `generated` in the run directory.
+        sampling: Overrides of the run's sampling settings.
+        device: Null takes a GPU if there is one.
+        threads: Processor threads; null leaves PyTorch's choice.
+    """
+
+    run: str = MISSING
+    prompt: Any = MISSING
+    masks: str = MISSING
+    first_frame: str | None = None
+    num_frames: int | None = None
+    height: int | None = None
+    width: int | None = None
+    mask_stride: int | None = None
+    seed: int = 0
+    out: str | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    threads: int | None = None
+
+
+def register() -> None:
+    """Make the typed roots known to Hydra."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="generate_schema", node=GenerateConfig)
+
+
+def instantiate(config: Any, key: str, **extra: Any) -> Any:
+    """Build the object a config names.
+
+    Args:
+        config: Node with `_target_`.
+        key: Its place in the configuration, for the message.
+        extra: Further arguments.
+
+    Raises:
+        UserError: An argument the object does not know, or a target that cannot be imported.
+    """
+    try:
+        return hydra.utils.instantiate(config, **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{key} cannot be built: {reason}") from error
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration as plain resolved containers, for checkpoints, loggers and files."""
+    container = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Turn a user's mistake into one message and exit status 1; anything else keeps its traceback."""
+
+    @wraps(function)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            return function(config)
+        except UserError as error:
+            message = str(error)
+        except (OmegaConfBaseException, HydraException) as error:
+            message = f"configuration: {' '.join(str(error).split())}"
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {message}", markup=True)
+        sys.exit(1)
+
+    return wrapped

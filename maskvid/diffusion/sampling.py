@@ -1,0 +1,83 @@
+"""Sampling a clip with its first frame held clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+
+
+class Denoise(Protocol):
+    """Predicts noise or velocity (b, f, c, h, w) at one timestep; without the prompt if `unconditional`."""
+
+    def __call__(self, latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
+        """Denoise once."""
+        ...
+
+
+def adain_to_first(latents: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
+    """Give frames 1.. the first frame's mean and deviation of each channel (adaptive instance normalisation).
+
+    Args:
+        latents: (b, f, c, h, w), clean or nearly.
+        strength: 0 leaves the frames, 1 replaces their statistics.
+
+    Returns:
+        Same shape; frame 0 unaltered.
+    """
+    first, later = latents[:, :1], latents[:, 1:]
+    axes = (-2, -1)
+    normal = (later - later.mean(axes, keepdim=True)) / later.std(axes, keepdim=True).clamp_min(1e-5)
+    matched = normal * first.std(axes, keepdim=True) + first.mean(axes, keepdim=True)
+    return torch.cat([first, later + strength * (matched - later)], 1)
+
+
+@torch.no_grad()
+def sample_video(
+    denoise: Denoise,
+    scheduler: Any,
+    *,
+    first_frame: torch.Tensor,
+    noise: torch.Tensor,
+    num_inference_steps: int,
+    guidance_scale: float,
+    adain_fraction: float = 0.0,
+    generator: torch.Generator | None = None,
+    callback: Callable[[int, int, torch.Tensor], None] | None = None,
+) -> torch.Tensor:
+    """Denoise frames 1.. beside a first frame that stays clean.
+
+    Args:
+        denoise: The model; `timestep` is a scalar tensor.
+        scheduler: Any diffusers scheduler; its timesteps are set here.
+        first_frame: (b, c, h, w) clean scaled latents.
+        noise: (b, f, c, h, w) of unit variance; frame 0 of it is not used.
+        num_inference_steps: Denoising steps.
+        guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
+        adain_fraction: Share of the steps, counted from the last, after which frames take the first frame's statistics.
+        generator: For schedulers that draw noise.
+        callback: Called with (step, timestep, latents) after each step.
+
+    Returns:
+        Latents (b, f, c, h, w); frame 0 is `first_frame` to the last bit.
+    """
+    scheduler.set_timesteps(num_inference_steps, device=noise.device)
+    clean = first_frame.unsqueeze(1)
+    later = noise[:, 1:] * scheduler.init_noise_sigma
+    timesteps = scheduler.timesteps
+    first_adain_step = round(len(timesteps) * (1 - adain_fraction))
+    draws = "generator" in scheduler.step.__code__.co_varnames
+    for step, timestep in enumerate(timesteps):
+        latents = torch.cat([clean, scheduler.scale_model_input(later, timestep)], 1)
+        prediction = denoise(latents, timestep)
+        if guidance_scale != 1:
+            unconditional = denoise(latents, timestep, unconditional=True)
+            prediction = unconditional + guidance_scale * (prediction - unconditional)
+        extra = {"generator": generator} if draws and generator is not None else {}
+        later = scheduler.step(prediction[:, 1:].float(), timestep, later, return_dict=False, **extra)[0]
+        if step >= first_adain_step:
+            later = adain_to_first(torch.cat([clean, later], 1))[:, 1:]
+        if callback is not None:
+            callback(step, int(timestep), later)
+    return torch.cat([clean, later], 1)

@@ -1,0 +1,91 @@
+"""The adapter file: the trained part alone, megabytes, in safetensors beside a JSON of what it belongs to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+from maskvid.model.inflate import InflatedUNet
+
+WEIGHTS = "adapter.safetensors"
+DESCRIPTION = "adapter.json"
+
+
+def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], description: dict[str, Any]) -> Path:
+    """Write `adapter.safetensors` and `adapter.json`, each whole or not at all.
+
+    Args:
+        folder: Made if it does not exist.
+        steering: `InflatedUNet.steering.state_dict()`, averaged or not.
+        description: JSON-ready: method, backbone (path and fingerprint), training facts.
+
+    Returns:
+        The path of the weights.
+    """
+    folder = Path(folder)
+    with atomic_write(folder / WEIGHTS) as path:
+        save_file({name: value.detach().cpu().contiguous() for name, value in steering.items()}, path)
+    with atomic_write(folder / DESCRIPTION) as path:
+        path.write_text(json.dumps(description, indent=2) + "\n")
+    return folder / WEIGHTS
+
+
+def read_adapter(folder: str | Path) -> dict[str, Any]:
+    """Read the description beside the weights.
+
+    Raises:
+        UserError: The folder holds no whole adapter.
+    """
+    folder = Path(folder)
+    for name in (WEIGHTS, DESCRIPTION):
+        if not (folder / name).is_file():
+            raise UserError(f"adapter={folder}: no {name} there; give the folder that a training run wrote.")
+    try:
+        return json.loads((folder / DESCRIPTION).read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"adapter={folder}: {DESCRIPTION} is not valid JSON ({error}); copy the adapter again."
+        ) from error
+
+
+def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
+    """Load the weights into an inflated U-Net of the same method and architecture.
+
+    Args:
+        folder: Where `save_adapter` wrote.
+        unet: Inflated with the same method as the adapter.
+
+    Returns:
+        The adapter's description.
+
+    Raises:
+        UserError: The file is damaged, or its weights are not those of this method on this architecture.
+    """
+    description = read_adapter(folder)
+    try:
+        with safe_open(Path(folder) / WEIGHTS, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise UserError(f"adapter={folder}: {WEIGHTS} is damaged ({error}); copy the adapter again.") from error
+    own = unet.steering.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in weights]
+    faults += [f"{name} is unknown" for name in weights if name not in own]
+    faults += [
+        f"{name} has shape {tuple(weights[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    if faults:
+        raise UserError(
+            f"adapter={folder} was trained for another architecture or method ({len(faults)} differences, first: "
+            f"{faults[0]}); it belongs to backbone {description.get('backbone', {}).get('path')!r}."
+        )
+    unet.steering.load_state_dict(weights)
+    return description

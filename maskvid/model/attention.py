@@ -1,0 +1,246 @@
+"""Mask-guided attention: spatio-temporal self-attention and mask cross-attention as diffusers attention processors.
+
+Both are steered by a bias of rank one on the attention logits, folded into one further channel of queries and keys,
+so that no tokens x tokens bias is ever stored and the fused attention kernels still apply.
+
+The reference frame (index 0) is never altered: it keeps the 2-D model's own weights and sees no bias, so its output
+equals the 2-D U-Net's before, during and after tuning.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from diffusers.models.attention_processor import Attention
+from torch import nn
+from torch.nn import functional as F
+
+from maskvid.model.guide import Guide
+
+REFERENCES = ("self", "first", "first_previous")
+
+
+def guided_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    row: torch.Tensor | None = None,
+    column: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """softmax(Q K' / sqrt(d) + row column') V.
+
+    Args:
+        query: (b, heads, p, d).
+        key: (b, heads, q, d).
+        value: (b, heads, q, d).
+        row: (b, heads, p), the bias' factor over queries, in logits.
+        column: (b, q), its factor over keys.
+
+    Returns:
+        (b, heads, p, d).
+    """
+    scale = query.shape[-1] ** -0.5
+    differentiable = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad)
+    if query.device.type == "cpu" and differentiable:
+        # The fused kernel's backward is slower than plain attention on CPU (experiments/speed).
+        logits = torch.matmul(query * scale, key.transpose(-1, -2))
+        if row is not None and column is not None:
+            logits = logits + row.unsqueeze(-1) * column[:, None, None, :]
+        return torch.matmul(logits.softmax(-1), value)
+    if row is None or column is None:
+        return F.scaled_dot_product_attention(query, key, value)
+    depth = query.shape[-1]
+    # Seven channels of zeros beside the one that carries the bias: fused kernels want depths in multiples of eight,
+    # and equal depths of key and value.
+    query = F.pad(torch.cat([query, (row / scale).unsqueeze(-1).to(query.dtype)], -1), (0, 7))
+    key = F.pad(torch.cat([key, column[:, None, :, None].expand(*key.shape[:-1], 1).to(key.dtype)], -1), (0, 7))
+    return F.scaled_dot_product_attention(query, key, F.pad(value, (0, 8)), scale=scale)[..., :depth]
+
+
+def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """(b, n, heads * d) -> (b, heads, n, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _join(x: torch.Tensor) -> torch.Tensor:
+    """(b, heads, n, d) -> (b, n, heads * d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _project_out(attn: Attention, hidden_states: torch.Tensor) -> torch.Tensor:
+    return attn.to_out[1](attn.to_out[0](hidden_states))
+
+
+def _foreground_sign(masks: torch.Tensor) -> torch.Tensor:
+    """Masks in [0, 1] -> +1 at the foreground, -1 at the background."""
+    return 2 * masks - 1
+
+
+class SelfSteering(nn.Module):
+    """Trained part of one self-attention layer: its own query projection and the strength of region agreement.
+
+    Args:
+        attn: The 2-D model's attn1; the query projection starts from its weights.
+        strength: Start of lambda_h, one per head, in logits; None switches the bias off.
+    """
+
+    def __init__(self, attn: Attention, *, strength: float | None) -> None:
+        super().__init__()
+        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True)
+        self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
+
+
+class SelfAttentionProcessor:
+    """Mask-guided spatio-temporal self-attention (our interpretation of the paper's trainable spatio-temporal attention).
+
+    Queries come from frame i, keys and values from the reference frames, projected once. Logits get
+    lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)). Softmax does not see what is
+    constant over keys, and A differs from (2 m_i(p) - 1) m_r(q) by just that: one further channel is enough.
+
+    Args:
+        steering: The layer's trained part.
+        guide: The clip in flight; without one this is the 2-D model's self-attention.
+        reference: `self`, `first` or `first_previous`: the frames that give keys and values.
+    """
+
+    def __init__(self, steering: SelfSteering, guide: Guide, *, reference: str) -> None:
+        self.steering = steering
+        self.guide = guide
+        self.reference = reference
+
+    def __call__(self, attn: Attention, hidden_states: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        """Attend within `hidden_states` of shape (b f, n, c)."""
+        f = self.guide.num_frames
+        if f is None or f == 1:
+            query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
+            return _project_out(attn, self._attend(attn, query, key, value))
+        n = hidden_states.shape[1]
+        frames = hidden_states.unflatten(0, (-1, f))  # b f n c
+        b = frames.shape[0]
+        # Projected for all frames at once, with the 2-D model's own matrix shapes: frame 0 stays equal to the last bit.
+        query_first, keys, values = attn.to_q(frames)[:, 0], attn.to_k(frames), attn.to_v(frames)
+        query = self.steering.to_q(frames[:, 1:])
+        masks = self.guide.mask_tokens.get(n)
+        out_first = self._attend(attn, query_first, keys[:, 0], values[:, 0])
+        if self.reference == "first":
+            queries_masks = None if masks is None else masks[:, 1:].flatten(1)
+            out = self._attend(
+                attn,
+                query.flatten(1, 2),
+                keys[:, 0],
+                values[:, 0],
+                queries_masks,
+                None if masks is None else masks[:, 0],
+            )
+        else:
+            pick = (lambda x: x[:, 1:]) if self.reference == "self" else _first_and_previous
+            later = None if masks is None else masks[:, 1:].flatten(0, 1)
+            reference = None if masks is None else pick(masks).flatten(0, 1)
+            out = self._attend(
+                attn, query.flatten(0, 1), pick(keys).flatten(0, 1), pick(values).flatten(0, 1), later, reference
+            )
+        out = out.reshape(b, f - 1, n, -1).to(out_first.dtype)
+        return _project_out(attn, torch.cat([out_first.unsqueeze(1), out], 1).flatten(0, 1))
+
+    def _attend(
+        self,
+        attn: Attention,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        query_masks: torch.Tensor | None = None,
+        key_masks: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(b, p, c) of (b, q, c), biased by region agreement where masks (b, p) and (b, q) are given."""
+        row = None
+        if query_masks is not None and self.steering.strength is not None:
+            row = self.steering.strength.view(1, -1, 1) * _foreground_sign(query_masks).unsqueeze(1)
+        query, key, value = (_heads(x, attn.heads) for x in (query, key, value))
+        return _join(guided_attention(query, key, value, row=row, column=key_masks))
+
+
+def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
+    """(b, f, n, ...) -> (b, f - 1, 2 n, ...): for each frame 1.. the tokens of frame 0 and of the frame before."""
+    return torch.cat([x[:, :1].expand_as(x[:, 1:]), x[:, :-1]], 2)
+
+
+class CrossSteering(nn.Module):
+    """Trained part of one cross-attention layer.
+
+    Args:
+        attn: The 2-D model's attn2; the subject branch starts from its key and value weights.
+        strength: Start of gamma_h, one per head, in logits; None switches the bias off.
+        branch: Whether the added residual branch over the subject's tokens exists.
+    """
+
+    def __init__(self, attn: Attention, *, strength: float | None, branch: bool) -> None:
+        super().__init__()
+        self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
+        self.to_k = copy.deepcopy(attn.to_k).requires_grad_(True) if branch else None
+        self.to_v = copy.deepcopy(attn.to_v).requires_grad_(True) if branch else None
+        self.gate = nn.Parameter(torch.zeros(())) if branch else None
+
+
+class CrossAttentionProcessor:
+    """Mask cross-attention: the subject's words bind to the foreground (our interpretation of the paper's module).
+
+    Logits get gamma_h * s(j) * (2 m(p) - 1) over subject tokens j, and a residual branch g * m(p) * Attn(q, K(s), V(s))
+    with a zero gate g is added at the foreground.
+
+    Args:
+        steering: The layer's trained part.
+        guide: The clip in flight; without one this is the 2-D model's cross-attention.
+    """
+
+    def __init__(self, steering: CrossSteering, guide: Guide) -> None:
+        self.steering = steering
+        self.guide = guide
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        **kwargs: object,
+    ) -> torch.Tensor:
+        """Attend from `hidden_states` (b f, n, c) to the prompt, one row of `encoder_hidden_states` for each frame."""
+        text = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query, key, value = (
+            _heads(x, attn.heads) for x in (attn.to_q(hidden_states), attn.to_k(text), attn.to_v(text))
+        )
+        f, n = self.guide.num_frames, hidden_states.shape[1]
+        masks, subject = self.guide.mask_tokens.get(n), self.guide.subject
+        if f is None or f == 1 or masks is None or subject is None:
+            return _project_out(attn, _join(guided_attention(query, key, value)))
+        query, key, value, text = (x.unflatten(0, (-1, f)) for x in (query, key, value, text))
+        out_first = _join(guided_attention(query[:, 0], key[:, 0], value[:, 0]))
+        query, key, value, text = (x[:, 1:].flatten(0, 1) for x in (query, key, value, text))
+        out = self._steered(query, key, value, text, masks[:, 1:].flatten(0, 1), subject.repeat_interleave(f - 1, 0))
+        out = out.unflatten(0, (-1, f - 1)).to(out_first.dtype)
+        return _project_out(attn, torch.cat([out_first.unsqueeze(1), out], 1).flatten(0, 1))
+
+    def _steered(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        text: torch.Tensor,
+        masks: torch.Tensor,
+        subject: torch.Tensor,
+    ) -> torch.Tensor:
+        """Attention of frames 1.., folded into the batch; masks (b f-1, n), subject (b f-1, tokens)."""
+        steering = self.steering
+        row = None
+        if steering.strength is not None:
+            row = steering.strength.view(1, -1, 1) * _foreground_sign(masks).unsqueeze(1)
+        out = _join(guided_attention(query, key, value, row=row, column=subject))
+        if steering.to_k is not None and steering.to_v is not None and steering.gate is not None:
+            key, value = (_heads(to(text), query.shape[1]) for to in (steering.to_k, steering.to_v))
+            ones = torch.ones_like(query[..., 0])
+            others = (subject - 1) * 1e4  # keeps tokens outside the subject out of the softmax
+            branch = _join(guided_attention(query, key, value, row=ones, column=others))
+            out = out + steering.gate * masks.unsqueeze(-1).to(out.dtype) * branch
+        return out

@@ -1,0 +1,169 @@
+"""The frozen backbone: tokenizer, text encoder, VAE, scheduler and the 2-D U-Net, loaded by diffusers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from maskvid.errors import UserError
+
+ASSETS = "assets://"
+
+
+class Backbone:
+    """A Stable-Diffusion-class text-to-image pipeline whose parts are frozen.
+
+    This is deliberately no `nn.Module`: as an attribute of a LightningModule it stays out of checkpoints, of the
+    parameters and of deep copies.
+
+    Args:
+        path: Local diffusers folder, hub id, or `assets://mini` for the embedded miniature.
+        dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
+        variant: File variant such as `fp16`, as in diffusers.
+
+    Raises:
+        UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline.
+    """
+
+    def __init__(self, path: str, *, dtype: str = "float32", variant: str | None = None) -> None:
+        if dtype not in ("float32", "float16", "bfloat16"):
+            raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
+        self.path = path
+        source = _resolve(path)
+        self.pipeline = _load(path, source, getattr(torch, dtype), variant)
+        for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+            module = getattr(self.pipeline, part, None)
+            if module is not None:
+                module.requires_grad_(False).eval()
+        self.fingerprint = _fingerprint(self.pipeline)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
+        """Frozen, hence shared."""
+        return self
+
+    @property
+    def unet(self) -> Any:
+        """The 2-D `UNet2DConditionModel`."""
+        return self.pipeline.unet
+
+    @property
+    def scheduler(self) -> Any:
+        """The noise schedule the backbone was trained with."""
+        return self.pipeline.scheduler
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels of an edge of one latent."""
+        return 2 ** (len(self.pipeline.vae.config.block_out_channels) - 1)
+
+    def to(self, device: torch.device | str) -> Backbone:
+        """Move the frozen parts; called in `setup`, because Lightning moves only modules."""
+        self.pipeline.to(device)
+        return self
+
+    @torch.no_grad()
+    def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
+        """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32, the posterior's mode; a few frames at a time."""
+        vae = self.pipeline.vae
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        chunks = [vae.encode(chunk.to(vae.device, vae.dtype)).latent_dist.mode().float() for chunk in frames.split(8)]
+        return (torch.cat(chunks) - shift) * vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Scaled latents (f, c, h, w) -> frames (f, 3, H, W) in [-1, 1], float32; a few frames at a time."""
+        vae = self.pipeline.vae
+        shift = getattr(vae.config, "shift_factor", None) or 0.0
+        latents = latents.float() / vae.config.scaling_factor + shift
+        chunks = [vae.decode(chunk.to(vae.device, vae.dtype)).sample.float() for chunk in latents.split(8)]
+        return torch.cat(chunks).clamp(-1, 1)
+
+    @torch.no_grad()
+    def encode_text(
+        self, prompts: list[str], subjects: list[str | None]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Embed prompts and find their subjects' tokens.
+
+        Args:
+            prompts: b captions.
+            subjects: For each the words that name the foreground, or None.
+
+        Returns:
+            Hidden states (b, n, d), subject marks (b, n) in {0, 1} (all zero where no subject is marked or found within
+            the tokenizer's length), and the pooled embedding (b, p) of backbones that have one, else None.
+        """
+        device = self.pipeline.text_encoder.device
+        encoded = self.pipeline.encode_prompt(
+            prompts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
+        pooled = encoded[2].float() if len(encoded) == 4 else None  # SDXL returns four
+        text = encoded[0].float()
+        marks = torch.stack([self._mark(p, s, text.shape[1]) for p, s in zip(prompts, subjects, strict=True)])
+        return text, marks.to(device), pooled
+
+    def _mark(self, prompt: str, subject: str | None, length: int) -> torch.Tensor:
+        marks = torch.zeros(length)
+        if not subject:
+            return marks
+        tokenizer = self.pipeline.tokenizer
+        prompt_ids = tokenizer(prompt, truncation=True, max_length=length)["input_ids"]
+        subject_ids = tokenizer(subject, add_special_tokens=False)["input_ids"]
+        for start in range(len(prompt_ids) - len(subject_ids) + 1):
+            if prompt_ids[start : start + len(subject_ids)] == subject_ids:
+                marks[start : start + len(subject_ids)] = 1
+                break
+        return marks
+
+
+def _resolve(path: str) -> str:
+    if path.startswith(ASSETS):
+        return str(resources.files("maskvid") / "assets" / path.removeprefix(ASSETS))
+    return path
+
+
+def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> DiffusionPipeline:
+    looks_local = Path(source).is_absolute() or source.startswith((".", "~")) or Path(source).exists()
+    if looks_local:
+        folder = Path(source).expanduser()
+        index = folder / "model_index.json"
+        if not index.is_file():
+            raise UserError(f"backbone.path={path!r}: no model_index.json there; give a diffusers folder or a hub id.")
+        for part, (library, _) in ((k, v) for k, v in json.loads(index.read_text()).items() if isinstance(v, list)):
+            if library is not None and not (folder / part).is_dir():
+                raise UserError(f"backbone.path={path!r}: the part {part!r} is missing; copy the whole folder.")
+        source = str(folder)
+    try:
+        pipeline = DiffusionPipeline.from_pretrained(
+            source, torch_dtype=dtype, variant=variant, local_files_only=looks_local
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"backbone.path={path!r} cannot be loaded by diffusers: {reason}") from error
+    missing = [part for part in ("unet", "vae", "text_encoder", "tokenizer") if getattr(pipeline, part, None) is None]
+    if missing:
+        raise UserError(f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline.")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _fingerprint(pipeline: DiffusionPipeline) -> str:
+    """A digest of configurations and of a sample of every weight: another training gives another fingerprint."""
+    digest = hashlib.sha256()
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        module = getattr(pipeline, part, None)
+        if module is None:
+            continue
+        digest.update(part.encode())
+        for name, value in module.state_dict().items():
+            flat = value.detach().flatten()
+            digest.update(f"{name}{tuple(value.shape)}".encode())
+            digest.update(flat[:: max(1, flat.numel() // 256)].float().cpu().numpy().tobytes())
+    scaling = getattr(pipeline.vae.config, "scaling_factor", None)
+    digest.update(f"{scaling}{getattr(pipeline.vae.config, 'shift_factor', None)}".encode())
+    return digest.hexdigest()[:16]

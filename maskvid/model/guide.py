@@ -1,0 +1,68 @@
+"""What the attention processors and temporal layers must know of the clip in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn import functional as F
+
+
+@dataclass
+class Guide:
+    """One forward pass's frame count, masks and subject tokens, shared by every layer of one inflated U-Net.
+
+    It stays set after the forward pass, because gradient checkpointing runs layers again during backward.
+
+    Attributes:
+        num_frames: f, or None while the U-Net is used as the plain 2-D model.
+        mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
+            the area that a token covers, 1 = foreground. Empty when no mask steers.
+        subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
+    """
+
+    num_frames: int | None = None
+    mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
+    subject: torch.Tensor | None = None
+
+    def set(
+        self, num_frames: int, masks: torch.Tensor | None, subject: torch.Tensor | None, latent_size: tuple[int, int]
+    ) -> None:
+        """Describe the next forward pass.
+
+        Args:
+            num_frames: f.
+            masks: (b, f, 1, H, W) in [0, 1], or None.
+            subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
+            latent_size: height and width of the latents; every attention grid is a halving of it.
+        """
+        self.num_frames = num_frames
+        self.mask_tokens = {} if masks is None else token_masks(masks, latent_size)
+        self.subject = None
+        if subject is not None:
+            unmarked = subject.sum(1, keepdim=True) == 0
+            self.subject = torch.where(unmarked, torch.ones_like(subject), subject)
+
+    def clear(self) -> None:
+        """Return to the plain 2-D model."""
+        self.num_frames, self.mask_tokens, self.subject = None, {}, None
+
+
+def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:
+    """Average masks to every attention grid of a U-Net.
+
+    Args:
+        masks: (b, f, 1, H, W).
+        latent_size: (h, w) of the latents; stride-2 convolutions halve it, rounding up.
+
+    Returns:
+        {n: (b, f, n)} for the n = h * w of each level.
+    """
+    b, f = masks.shape[:2]
+    flat = masks.reshape(b * f, 1, *masks.shape[-2:])
+    grids = {}
+    h, w = latent_size
+    while h * w > 1:
+        grids[h * w] = F.adaptive_avg_pool2d(flat, (h, w)).reshape(b, f, h * w)
+        h, w = (h + 1) // 2, (w + 1) // 2
+    return grids

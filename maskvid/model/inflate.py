@@ -1,0 +1,187 @@
+"""Inflation: any 2-D diffusion U-Net of diffusers becomes a mask-guided video U-Net, by public means only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from torch import nn
+
+from maskvid.errors import UserError
+from maskvid.model.attention import (
+    REFERENCES,
+    CrossAttentionProcessor,
+    CrossSteering,
+    SelfAttentionProcessor,
+    SelfSteering,
+)
+from maskvid.model.guide import Guide
+from maskvid.model.mask_input import MaskInput
+from maskvid.model.temporal import TemporalLayer
+
+
+class InflatedUNet(nn.Module):
+    """A frozen `UNet2DConditionModel` with trained steering beside it.
+
+    Nothing of the U-Net is altered: attention processors are set, and forward hooks add the mask input behind
+    `conv_in` and the temporal layers behind each spatial transformer. Every trained weight lives in `steering`, so
+    the adapter file is `steering.state_dict()`, and `plain()` gives the 2-D model back.
+
+    Frame 0 is the clean reference. No trained weight touches it: its output equals the 2-D U-Net's at any time, and
+    the other frames' does at the start where reference is `self` and the biases start at 0 or are off.
+
+    Args:
+        unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
+        vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
+        reference: Frames that give keys and values to self-attention: `self`, `first` or `first_previous`.
+        self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first step);
+            None switches mask-guided self-attention off.
+        cross_attention_strength: Start of gamma_h in logits; None switches the bias of subject tokens off.
+        subject_branch: Whether the gated branch over the subject's tokens exists.
+        mask_input: Whether the mask enters behind `conv_in`.
+        temporal_attention: Whether temporal attention exists.
+        temporal_conv: Whether the temporal convolution exists.
+        gradient_checkpointing: Trade time for memory in training.
+
+    Raises:
+        UserError: `reference` is none of those named.
+    """
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        *,
+        vae_scale_factor: int,
+        reference: str = "first",
+        self_attention_strength: float | None = 16.0,
+        cross_attention_strength: float | None = 4.0,
+        subject_branch: bool = True,
+        mask_input: bool = True,
+        temporal_attention: bool = True,
+        temporal_conv: bool = True,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        if reference not in REFERENCES:
+            raise UserError(f"method.unet.reference={reference!r}: choose one of {', '.join(REFERENCES)}.")
+        self.unet = unet.requires_grad_(False)
+        self.vae_scale_factor = vae_scale_factor
+        self.guide = Guide()
+        self.steering = nn.ModuleDict()
+        self._masks: torch.Tensor | None = None
+        processors: dict[str, Any] = {}
+        for name, attn in _attentions(unet):
+            key = name.replace(".", "-")
+            layer: SelfSteering | CrossSteering
+            if name.endswith("attn1"):
+                layer = SelfSteering(attn, strength=self_attention_strength)
+                processors[f"{name}.processor"] = SelfAttentionProcessor(layer, self.guide, reference=reference)
+            else:
+                layer = CrossSteering(attn, strength=cross_attention_strength, branch=subject_branch)
+                processors[f"{name}.processor"] = CrossAttentionProcessor(layer, self.guide)
+            self.steering[key] = layer
+        unet.set_attn_processor(processors)
+        if mask_input:
+            self.steering["mask_input"] = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
+            unet.conv_in.register_forward_hook(self._add_mask)
+        if temporal_attention or temporal_conv:
+            groups = unet.config.norm_num_groups
+            for name, block in unet.named_modules():
+                if isinstance(block, Transformer2DModel):
+                    key = f"temporal-{name.replace('.', '-')}"
+                    self.steering[key] = TemporalLayer(
+                        block.config.in_channels, attention=temporal_attention, conv=temporal_conv, groups=groups
+                    )
+                    block.register_forward_hook(_TemporalHook(self.steering[key], self.guide))
+        if gradient_checkpointing:
+            unet.enable_gradient_checkpointing()
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        *,
+        masks: torch.Tensor | None = None,
+        subject: torch.Tensor | None = None,
+        pooled: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predict noise (or velocity) for a clip.
+
+        Args:
+            latents: (b, f, c, h, w); frame 0 clean, the others noised.
+            timesteps: (b,), the noise level of frames 1..; frame 0 is at timestep 0.
+            text: (b, n, d), the prompts' hidden states.
+            masks: (b, f, 1, H, W) in [0, 1], or None for no mask path at all.
+            subject: (b, n), 1 at the tokens that name the foreground.
+            pooled: (b, p) for backbones with added text conditioning (SDXL).
+
+        Returns:
+            (b, f, c, h, w); frame 0 of it is the 2-D model's and is not meant to be used.
+        """
+        b, f, _, h, w = latents.shape
+        if masks is not None and masks.shape[-2:] != (h * self.vae_scale_factor, w * self.vae_scale_factor):
+            raise UserError(
+                f"masks of size {tuple(masks.shape[-2:])} for latents of size {(h, w)}: "
+                f"give masks at {self.vae_scale_factor} times the latents' size."
+            )
+        self.guide.set(f, masks, subject, (h, w))
+        self._masks = masks
+        levels = timesteps[:, None].repeat(1, f)
+        levels[:, 0] = 0
+        added = None
+        if pooled is not None:
+            size = torch.tensor([h, w], device=latents.device, dtype=text.dtype) * self.vae_scale_factor
+            time_ids = torch.cat([size, torch.zeros_like(size), size]).repeat(b * f, 1)
+            added = {"text_embeds": pooled.repeat_interleave(f, 0), "time_ids": time_ids}
+        out = self.unet(
+            latents.flatten(0, 1),
+            levels.flatten(),
+            text.repeat_interleave(f, 0),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
+        return out.unflatten(0, (b, f))
+
+    @contextmanager
+    def plain(self) -> Iterator[UNet2DConditionModel]:
+        """Lend the untouched 2-D U-Net, for example to a text-to-image pipeline."""
+        self.guide.clear()
+        self._masks = None
+        yield self.unet
+
+    def train(self, mode: bool = True) -> InflatedUNet:
+        """Only the steering is trained; the frozen U-Net trains just so far as gradient checkpointing asks for it."""
+        super().train(mode)
+        if not self.unet.is_gradient_checkpointing:
+            self.unet.eval()
+        return self
+
+    def _add_mask(self, module: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
+        if self._masks is None or self.guide.num_frames in (None, 1):
+            return None
+        return out + self.steering["mask_input"](self._masks).to(out.dtype)
+
+
+class _TemporalHook:
+    """Runs a temporal layer on what a spatial transformer returns."""
+
+    def __init__(self, layer: nn.Module, guide: Guide) -> None:
+        self.layer = layer
+        self.guide = guide
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
+        if self.guide.num_frames in (None, 1):
+            return None
+        sample = out[0]
+        video = self.layer(sample.unflatten(0, (-1, self.guide.num_frames))).flatten(0, 1)
+        return (video, *out[1:]) if isinstance(out, tuple) else type(out)(sample=video)
+
+
+def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:
+    names = [name.removesuffix(".processor") for name in unet.attn_processors]
+    return [(name, unet.get_submodule(name)) for name in names]

@@ -1,0 +1,106 @@
+"""Temporal layers: what lets a frame know of the others. Both start as zero, so an untrained one changes nothing."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def frame_positions(num_frames: int, width: int, device: torch.device) -> torch.Tensor:
+    """Sinusoidal position code of frames 0..f-1, (f, width)."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(1000.0) * torch.arange(half, device=device) / max(half, 1))
+    angles = torch.arange(num_frames, device=device)[:, None] * frequencies[None]
+    return F.pad(torch.cat([angles.sin(), angles.cos()], 1), (0, width - 2 * half))
+
+
+class TemporalAttention(nn.Module):
+    """Attention over frames at each position, with a position code; output weight and bias start at zero.
+
+    Args:
+        channels: c of the feature map.
+        width: Inner width; c would double the trained parameters for little.
+        heads: Attention heads; must divide `width`.
+    """
+
+    def __init__(self, channels: int, *, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(channels)
+        self.to_in = nn.Linear(channels, width)
+        self.to_qkv = nn.Linear(width, 3 * width)
+        self.to_out = nn.Linear(width, channels)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(b, f, c, h, w) -> the residual to add, same shape."""
+        b, f, _, h, w = x.shape
+        tokens = self.to_in(self.norm(x.permute(0, 3, 4, 1, 2)))  # b h w f width
+        tokens = tokens + frame_positions(f, tokens.shape[-1], x.device).to(tokens.dtype)
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(-2, -3).flatten(0, 2)
+            for part in self.to_qkv(tokens).chunk(3, -1)
+        )
+        out = F.scaled_dot_product_attention(query, key, value)  # bhw heads f d
+        out = self.to_out(out.transpose(1, 2).flatten(2))
+        return out.reshape(b, h, w, f, -1).permute(0, 3, 4, 1, 2)
+
+
+class TemporalConv(nn.Module):
+    """Gated causal convolution over the present and the two frames before; its output starts at zero.
+
+    A bottleneck (c -> c/4 -> c) keeps it small; the gate is a one-channel sigmoid, so that still regions stay still.
+
+    Args:
+        channels: c of the feature map.
+        groups: Groups of the normalisation, which sees one frame at a time.
+    """
+
+    def __init__(self, channels: int, *, groups: int) -> None:
+        super().__init__()
+        width = max(channels // 4, 16)
+        self.norm = nn.GroupNorm(groups, channels)
+        self.down = nn.Conv2d(channels, width, 1)
+        self.over_frames = nn.Conv3d(width, width, (3, 1, 1))
+        self.up = nn.Conv2d(width, channels, 1)
+        self.gate = nn.Conv2d(channels, 1, 1)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(b, f, c, h, w) -> the residual to add, same shape."""
+        b, f = x.shape[:2]
+        frames = self.norm(x.flatten(0, 1))
+        hidden = self.down(frames).unflatten(0, (b, f)).transpose(1, 2)  # b width f h w
+        hidden = self.over_frames(F.pad(hidden, (0, 0, 0, 0, 2, 0)))
+        hidden = F.silu(hidden).transpose(1, 2).flatten(0, 1)
+        return (torch.sigmoid(self.gate(frames)) * self.up(hidden)).unflatten(0, (b, f))
+
+
+class TemporalLayer(nn.Module):
+    """The temporal convolution and attention that follow one spatial transformer block.
+
+    Args:
+        channels: c of the feature map.
+        attention: Whether temporal attention exists.
+        conv: Whether the temporal convolution exists.
+        groups: Groups of the convolution's normalisation.
+    """
+
+    def __init__(self, channels: int, *, attention: bool, conv: bool, groups: int) -> None:
+        super().__init__()
+        width = max(channels // 2, 32)
+        self.conv = TemporalConv(channels, groups=groups) if conv else None
+        self.attention = TemporalAttention(channels, width=width, heads=max(width // 32, 1)) if attention else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(b, f, c, h, w) -> same shape; frame 0, the reference, passes unaltered."""
+        for layer in (self.conv, self.attention):
+            if layer is not None:
+                residual = layer(x)
+                x = torch.cat([x[:, :1], x[:, 1:] + residual[:, 1:].to(x.dtype)], 1)
+        return x

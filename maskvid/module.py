@@ -1,0 +1,257 @@
+"""The whole method on one page: what is trained, on which loss, with which noise, and how a video is sampled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDPMScheduler, SchedulerMixin
+from lightning.pytorch import LightningModule
+from torch.optim.lr_scheduler import LambdaLR
+
+from maskvid.clip import ClipBatch
+from maskvid.diffusion import first_frame_loss, sample_video, shared_noise
+from maskvid.model import Backbone, InflatedUNet
+from maskvid.seeds import seeded
+from maskvid.video import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How frames share noise, see `shared_noise`; the same in training as in sampling."""
+
+    mode: str = "preserve"
+    alpha: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optim:
+    """AdamW with a linear warm-up and a linear decay over the last part of training.
+
+    Attributes:
+        learning_rate: Of temporal layers and attention.
+        mask_learning_rate: Of the mask input and of the attention biases' strengths.
+        weight_decay: AdamW's.
+        warmup_steps: Optimiser steps until the full rate.
+        decay_from: Share of training after which the rate falls to zero.
+    """
+
+    learning_rate: float = 3e-4
+    mask_learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 20
+    decay_from: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How videos are sampled.
+
+    Attributes:
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance; 1 is off.
+        adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
+        first_frame: `given` (the clip's own) or `text_to_image` (painted by the 2-D backbone from the prompt).
+        fps: Of the files written.
+    """
+
+    num_inference_steps: int = 25
+    guidance_scale: float = 2.0
+    adain_fraction: float = 0.0
+    first_frame: str = "given"
+    fps: float = 8.0
+
+
+class MaskVidModule(LightningModule):
+    """Few-shot, mask-guided tuning of an inflated text-to-image U-Net (our interpretation of arXiv 2503.18386).
+
+    Args:
+        unet: The inflated U-Net; only its `steering` is trained.
+        backbone: Frozen VAE, text encoder and noise schedule.
+        scheduler: diffusers scheduler that samples, with the backbone's schedule.
+        noise: Sharing of noise between frames.
+        optim: Optimiser settings.
+        sampling: Sampling settings.
+        foreground_weight: See `first_frame_loss`.
+        use_masks: False trains and samples without any mask path (the mask is still used to measure).
+        set_names: Validation sets in the order of the data module's loaders.
+        seed: Everything drawn is a function of this, the rank, the step and the clip.
+    """
+
+    def __init__(
+        self,
+        *,
+        unet: InflatedUNet,
+        backbone: Backbone,
+        scheduler: SchedulerMixin,
+        noise: Noise,
+        optim: Optim,
+        sampling: Sampling,
+        foreground_weight: float = 0.0,
+        use_masks: bool = True,
+        set_names: list[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False  # checkpoints leave the frozen backbone out
+        self.unet = unet
+        self.backbone = backbone
+        self.scheduler = scheduler
+        self.schedule = DDPMScheduler.from_config(backbone.scheduler.config)
+        self.noise, self.optim, self.sampling = noise, optim, sampling
+        self.foreground_weight = foreground_weight
+        self.use_masks = use_masks
+        self.set_names = set_names or []
+        self.seed = seed
+        self.empty_text: torch.Tensor | None = None
+        self.empty_pooled: torch.Tensor | None = None
+
+    def setup(self, stage: str) -> None:
+        """Move the frozen parts, which Lightning does not know of, to this rank's device."""
+        self.backbone.to(self.trainer.strategy.root_device)
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
+        """Noise frames 1.., denoise all, score frames 1.. ."""
+        assert batch.latents is not None
+        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
+        generator = seeded(self.seed, "train", self.global_rank, self.global_step, micro_batch)
+        latents = batch.latents
+        noise = shared_noise(latents.shape, mode=self.noise.mode, alpha=self.noise.alpha, generator=generator)
+        noise = noise.to(latents)
+        num_levels = self.schedule.config.num_train_timesteps
+        timesteps = torch.randint(num_levels, (len(batch),), generator=generator).to(latents.device)
+        noisy = self.schedule.add_noise(latents, noise, timesteps)
+        noisy = torch.cat([latents[:, :1], noisy[:, 1:]], 1)
+        prediction = self.denoise(noisy, timesteps, batch)
+        if self.schedule.config.prediction_type == "v_prediction":
+            noise = self.schedule.get_velocity(latents, noise, timesteps)
+        loss = first_frame_loss(prediction, noise, masks=batch.masks, foreground_weight=self.foreground_weight)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def denoise(self, latents: torch.Tensor, timesteps: torch.Tensor, batch: ClipBatch) -> torch.Tensor:
+        """The U-Net's prediction (b, f, c, h, w) for a batch's text, subject and masks."""
+        masks = batch.masks if self.use_masks else None
+        return self.unet(latents, timesteps, batch.text, masks=masks, subject=batch.subject, pooled=batch.pooled)
+
+    @torch.no_grad()
+    def generate(self, batch: ClipBatch, first_frame: torch.Tensor, *, seed: int | None = None) -> torch.Tensor:
+        """Sample videos for prompts and masks.
+
+        Args:
+            batch: Text, subject and masks; latents and frames are not looked at.
+            first_frame: (b, c, h, w), clean scaled latents.
+            seed: Instead of the module's.
+
+        Returns:
+            Frames (b, f, 3, H, W) in [-1, 1], float32, on the module's device.
+        """
+        b, f = batch.masks.shape[:2]
+        seed = self.seed if seed is None else seed
+        # One generator for each clip: a video does not depend on its neighbours in the batch.
+        shape = (1, f, *first_frame.shape[1:])
+        mode, alpha = self.noise.mode, self.noise.alpha
+        draws = [
+            shared_noise(shape, mode=mode, alpha=alpha, generator=seeded(seed, "sample", name)) for name in batch.ids
+        ]
+        empty = self._without_prompt(batch)
+
+        def denoise(latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
+            levels = timestep.to(latents.device).expand(b)
+            return self.denoise(latents, levels, empty if unconditional else batch)
+
+        latents = sample_video(
+            denoise,
+            self.scheduler,
+            first_frame=first_frame,
+            noise=torch.cat(draws).to(first_frame),
+            num_inference_steps=self.sampling.num_inference_steps,
+            guidance_scale=self.sampling.guidance_scale,
+            adain_fraction=self.sampling.adain_fraction,
+        )
+        return torch.stack([self.backbone.decode_latents(clip) for clip in latents])
+
+    @torch.no_grad()
+    def paint_first_frame(self, prompts: list[str], size: tuple[int, int], seeds: list[str]) -> torch.Tensor:
+        """First frames by plain text-to-image with the untouched 2-D backbone.
+
+        Args:
+            prompts: b captions.
+            size: (H, W) in pixels.
+            seeds: One name for each; the picture depends on it and on the module's seed.
+
+        Returns:
+            Clean scaled latents (b, c, h, w).
+        """
+        generators = [seeded(self.seed, "first frame", name) for name in seeds]
+        with self.unet.plain():
+            images = self.backbone.pipeline(
+                prompts, height=size[0], width=size[1], generator=generators, num_inference_steps=25, output_type="pt"
+            ).images
+        return self.backbone.encode_frames(2 * images.float() - 1)
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Sample]:
+        """Sample the batch's prompts and masks; callbacks write and measure what is returned."""
+        assert batch.latents is not None
+        first = batch.latents[:, 0]
+        if self.sampling.first_frame == "text_to_image":
+            first = self.paint_first_frame(batch.prompts, tuple(batch.masks.shape[-2:]), batch.ids)
+        videos = self.generate(batch, first).cpu()
+        set_name = self.set_names[dataloader_idx] if self.set_names else "validation"
+        return [
+            Sample(
+                set_name=set_name,
+                clip_id=batch.ids[i],
+                prompt=batch.prompts[i],
+                frames=videos[i],
+                masks=batch.masks[i].cpu(),
+                reference=None if batch.frames is None else batch.frames[i].cpu(),
+                fps=self.sampling.fps,
+            )
+            for i in range(len(batch))
+        ]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW over the steering; what the mask feeds learns faster than what the motion does."""
+        groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
+        for name, parameter in self.unet.steering.named_parameters():
+            groups[name.startswith("mask_input") or name.endswith(("strength", "gate"))].append(parameter)
+        rates = {False: self.optim.learning_rate, True: self.optim.mask_learning_rate}
+        optimizer = torch.optim.AdamW(
+            [{"params": parameters, "lr": rates[kind]} for kind, parameters in groups.items() if parameters],
+            weight_decay=self.optim.weight_decay,
+        )
+        total, warmup, decay_from = self.trainer.max_steps, self.optim.warmup_steps, self.optim.decay_from
+
+        def rate(step: int) -> float:
+            rising = min(1.0, (step + 1) / max(warmup, 1))
+            falling = (total - step) / max(total * (1 - decay_from), 1) if total > 0 else 1.0
+            return min(rising, 1.0, max(falling, 0.0))
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the trained part alone: the backbone is frozen and has its own files."""
+        checkpoint["state_dict"] = {
+            name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
+        }
+
+    def _without_prompt(self, batch: ClipBatch) -> ClipBatch:
+        """The same clips with the empty prompt; masks stay, so that guidance strengthens the text alone."""
+        if self.empty_text is None:
+            self.empty_text, _, self.empty_pooled = self.backbone.encode_text([""], [None])
+        text = self.empty_text.to(batch.text).expand_as(batch.text)
+        pooled = None
+        if self.empty_pooled is not None and batch.pooled is not None:
+            pooled = self.empty_pooled.to(batch.pooled).expand_as(batch.pooled)
+        return ClipBatch(
+            ids=batch.ids,
+            masks=batch.masks,
+            text=text,
+            subject=torch.zeros_like(batch.subject),
+            latents=None,
+            frames=None,
+            prompts=[""] * len(batch),
+            pooled=pooled,
+        )

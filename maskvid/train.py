@@ -1,0 +1,129 @@
+"""`python -m maskvid.train +experiment=horse`: tune, sample and measure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from lightning import seed_everything
+from lightning.pytorch.loggers import WandbLogger
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from maskvid import __version__
+from maskvid.callbacks.adapter import AdapterFile
+from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
+from maskvid.config import CONF, entry_point, instantiate, plain, register
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+from maskvid.model import Backbone, InflatedUNet
+from maskvid.module import MaskVidModule, Noise, Optim, Sampling
+
+register()
+
+
+def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:
+    """The LightningModule a configuration describes."""
+    unet = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor, **plain(config.method.unet))
+    return MaskVidModule(
+        unet=unet,
+        backbone=backbone,
+        scheduler=instantiate(config.scheduler, "scheduler", config=dict(backbone.scheduler.config)),
+        noise=Noise(**config.method.noise),
+        optim=Optim(**config.optim),
+        sampling=Sampling(**config.sampling),
+        foreground_weight=config.method.foreground_weight,
+        use_masks=config.method.use_masks,
+        set_names=set_names,
+        seed=config.seed,
+    )
+
+
+def find_checkpoint(ckpt_path: str | None, run_dir: Path) -> str | None:
+    """Resolve `ckpt_path=last` to the run directory's checkpoint.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if ckpt_path is None:
+        return None
+    path = run_dir / "checkpoints" / "last.ckpt" if ckpt_path == "last" else Path(ckpt_path)
+    if not path.is_file():
+        raise UserError(f"ckpt_path={ckpt_path!r}: no file {path}; give the checkpoint, or run_dir=RUN ckpt_path=last.")
+    return str(path)
+
+
+def train(config: DictConfig) -> dict[str, float]:
+    """Run one training; everything is built and checked before any compute is spent.
+
+    Returns:
+        The final metrics, `<set>/<metric>`.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{', '.join(missing)} must be set, for example by +experiment=horse.")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.set_float32_matmul_precision("high")
+    seed_everything(config.seed, workers=True, verbose=False)
+    run_dir = Path(config.run_dir)
+    ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
+    data = instantiate(config.data, "data")
+    if data.dry_run_requested:
+        data.dry_run()
+        return {}
+    backbone = Backbone(**config.backbone)
+    data.attach(backbone)
+    module = build_module(config, backbone, data.validation_names)
+    callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
+    description: dict[str, Any] = {
+        "maskvid": __version__,
+        "backbone": {"path": config.backbone.path, "fingerprint": backbone.fingerprint},
+        "config": plain(config),
+    }
+    callbacks.append(AdapterFile(folder=run_dir / "adapter", description=description))
+    loggers = [instantiate(node, f"logger.{name}") for name, node in config.logger.items() if node]
+    trainer = instantiate(
+        config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
+    )
+    with atomic_write(run_dir / "config.yaml") as path:
+        OmegaConf.save(config, path, resolve=True)
+    for logger in loggers:
+        logger.log_hyperparams(plain(config))
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
+        if data.validation_names:
+            # All clips of every set, by the averaged weights, however few were looked at while training.
+            for name in ("limit_val_batches",):
+                setattr(trainer, name, 1.0)
+            trainer.validate(module, datamodule=data, verbose=False)
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in loggers):
+            import wandb
+
+            wandb.finish(quiet=True)
+    return {key: float(value) for key, value in trainer.callback_metrics.items()}
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+@entry_point
+def main(config: DictConfig) -> None:
+    """Hydra's entry."""
+    train(config)
+    run_dir = Path(config.run_dir).resolve()
+    console = Console(soft_wrap=True, highlight=False)
+    samples = run_dir / "samples"
+    newest = max(samples.iterdir(), key=os.path.getmtime) if samples.is_dir() else None
+    console.print(f"run: {run_dir}")
+    if newest is not None:
+        for suffix in ("mp4", "png"):
+            for path in sorted(newest.rglob(f"*.{suffix}"))[:1]:
+                console.print(f"{'video' if suffix == 'mp4' else 'strip'}: {path}")
+
+
+if __name__ == "__main__":
+    main()
