@@ -33,7 +33,7 @@ def flow_magnitude(frames: torch.Tensor) -> torch.Tensor:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     lengths = []
     for earlier, later in zip(grey[:-1], grey[1:], strict=True):
-        flow = search.calc(earlier, later, None)
+        flow = search.calc(earlier, later, np.zeros((*earlier.shape, 2), np.float32))
         lengths.append(float(np.hypot(flow[..., 0], flow[..., 1]).mean()))
     return torch.tensor(lengths).mean()
 

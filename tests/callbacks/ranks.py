@@ -1,6 +1,5 @@
-"""What a spawned rank runs; not in a test file, so that the child can import it however pytest was started."""
+"""What a spawned rank runs; not in a test file, so that a spawned process can import it."""
 
-import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from maskvid.callbacks.metrics_table import MetricsCallback
@@ -12,10 +11,9 @@ from tests.metrics.judges import TinyEncoders
 class Rank(LightningEnvironment):
     """This process is one rank of a group that the test has spawned."""
 
-    def __init__(self, rank: int, port: int) -> None:
+    def __init__(self, rank: int) -> None:
         super().__init__()
         self.rank = rank
-        self._main_port = port
 
     creates_processes_externally = True
 
@@ -25,17 +23,13 @@ class Rank(LightningEnvironment):
 
 def validate_shard(rank: int, world: int, folder: str) -> None:
     """Validate with three clips on rank 0, of two sets, and one on rank 1."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
     mine = [{0: [sample(2), sample(0)], 1: [sample(3, "train")]}, {0: [sample(1)]}][rank]
     runner = trainer(
         folder,
         [MetricsCallback(encoders=TinyEncoders()), VideoLogger(scale=1)],
         strategy="ddp",
         devices=world,
-        plugins=[Rank(rank, 0)],
+        plugins=[Rank(rank)],
         limit_val_batches=2,
     )
     runner.validate(TinyModule(mine), batches(), verbose=False)
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()

@@ -3,7 +3,6 @@ import json
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from maskvid.callbacks.ema import EMA
 from maskvid.callbacks.metric_encoders import MetricEncoders
@@ -13,6 +12,7 @@ from maskvid.metrics.suite import METRICS, VideoMetrics
 from tests.callbacks.ranks import validate_shard
 from tests.callbacks.tiny import TinyModule, batches, sample, trainer
 from tests.metrics.judges import TinyEncoders
+from tests.metrics.ranks import run_ranks
 
 
 def expected(samples) -> dict[str, float]:
@@ -76,7 +76,7 @@ def test_a_set_name_that_would_not_split_is_refused(tmp_path):
 
 def test_two_ranks_with_uneven_shards_write_what_one_would(tmp_path):
     # rank 1 has no clip of the set `train`: it must join its reductions all the same
-    mp.spawn(validate_shard, args=(2, str(tmp_path)), nprocs=2)
+    run_ranks(validate_shard, 2, str(tmp_path), str(tmp_path))
     want = {f"heldout/{name}": value for name, value in expected([sample(0), sample(1), sample(2)]).items()}
     want |= {f"train/{name}": value for name, value in expected([sample(3)]).items()}
     assert json.loads((tmp_path / "metrics.json").read_text()) == pytest.approx(want, rel=1e-5)

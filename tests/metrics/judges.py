@@ -64,10 +64,6 @@ def score(indices: list[int]) -> VideoMetrics:
 
 
 def shard(rank: int, world: int, folder: str, shards: list[list[int]]) -> None:
-    """One spawned rank; here, not in a test file, so that the child can import it however pytest was started."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    """One rank's share; here, not in a test file, so that a spawned process can import it."""
     metrics = score(shards[rank])
     torch.save((metrics.compute(), metrics.rows()), os.path.join(folder, f"{rank}.pt"))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()

@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from maskvid.errors import UserError
 from maskvid.metrics.consistency import frame_consistency
@@ -11,6 +10,7 @@ from maskvid.metrics.motion import flow_magnitude
 from maskvid.metrics.suite import CHUNK, METRICS, VideoMetrics
 from maskvid.metrics.text import text_alignment
 from tests.metrics.judges import TinyEncoders, clip, score, shard
+from tests.metrics.ranks import run_ranks
 
 
 def test_each_figure_is_the_mean_of_its_function_over_clips():
@@ -79,7 +79,7 @@ def test_refusals():
 
 
 def test_two_ranks_with_uneven_shards_equal_one_process(tmp_path):
-    mp.spawn(shard, args=(2, str(tmp_path), [[2, 0], [1]]), nprocs=2)
+    run_ranks(shard, 2, str(tmp_path), str(tmp_path), [[2, 0], [1]])
     want = score([0, 1, 2])
     for rank in range(2):
         result, rows = torch.load(tmp_path / f"{rank}.pt")
