@@ -124,9 +124,15 @@ def iter_masks(path: Path) -> Iterator[np.ndarray]:
 def _decoded(reader: decord.VideoReader, path: Path) -> Iterator[np.ndarray]:
     for index in range(len(reader)):
         try:
-            yield reader[index].asnumpy()
+            frame = reader[index].asnumpy()
         except (decord.DECORDError, RuntimeError, IndexError) as error:
             raise UserError(f"unreadable video {path}: frame {index}: {_first_line(error)}") from error
+        if frame.shape[2] != 3:
+            # decord takes FFmpeg's padded rows for more channels where the padding is as wide as the picture, e.g. at
+            # widths 16, 24, 48, 72 (github.com/dmlc/decord/issues/336): the pixels are the first part of each row
+            rows, columns = frame.shape[:2]
+            frame = frame.reshape(rows, -1)[:, : columns * 3].reshape(rows, columns, 3)
+        yield frame
 
 
 def _read_image(path: Path) -> Image.Image:

@@ -1,0 +1,162 @@
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from maskvid.data import cache as cache_module
+from maskvid.data.cache import EncodedData, TensorCache, content_hash
+from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.errors import UserError
+from tests.data.tiny import HEIGHT, WIDTH, AverageEncoder, make_frames, write_mp4, write_pictures
+
+SIZE = {"height": 16, "width": 24}
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_mp4(tmp_path / "v.mp4", make_frames())
+
+
+@pytest.fixture
+def store(tmp_path):
+    return TensorCache(tmp_path / "cache")
+
+
+def entries(store):
+    return sorted(store.folder.rglob("*.safetensors"))
+
+
+def test_latents_are_those_of_all_frames(video, store):
+    encoder = AverageEncoder()
+    latents = EncodedData(encoder, store, **SIZE).latents(video)
+    assert latents.shape == (10, 3, 4, 6)
+    torch.testing.assert_close(latents, encoder.encode_frames(frames_to_float(decode_frames(video, 16, 24))))
+
+
+def test_encoded_once(video, store):
+    encoder = AverageEncoder()
+    first = EncodedData(encoder, store, **SIZE)
+    latents, text = first.latents(video), first.text("a square", "square")
+    again = EncodedData(encoder, TensorCache(store.folder), **SIZE)
+    assert torch.equal(again.latents(video), latents)
+    for name, tensor in again.text("a square", "square").items():
+        assert torch.equal(tensor, text[name])
+    assert encoder.frames_encoded == 10
+    assert encoder.prompts_encoded == 1
+
+
+def test_the_name_and_place_of_a_video_do_not_matter(video, store, tmp_path):
+    encoder = AverageEncoder()
+    EncodedData(encoder, store, **SIZE).latents(video)
+    moved = shutil.copy(video, tmp_path / "other.mp4")
+    EncodedData(encoder, store, **SIZE).latents(tmp_path / moved)
+    assert encoder.frames_encoded == 10
+
+
+@pytest.mark.parametrize("dependency", ["content", "height", "width", "flip", "backbone", "decoding", "version"])
+def test_latents_are_encoded_anew_when_a_dependency_changes(video, store, monkeypatch, dependency):
+    EncodedData(AverageEncoder(), store, **SIZE).latents(video)
+    size, flip, encoder = dict(SIZE), False, AverageEncoder()
+    if dependency == "content":
+        write_mp4(video, make_frames(shift=9))
+    elif dependency in size:
+        size[dependency] *= 2
+    elif dependency == "flip":
+        flip = True
+    elif dependency == "backbone":
+        encoder = AverageEncoder("average-2")
+    elif dependency == "decoding":
+        monkeypatch.setattr(cache_module, "DECODE_VERSION", 999)
+    else:
+        monkeypatch.setattr(cache_module, "CACHE_VERSION", 999)
+    EncodedData(encoder, store, **size).latents(video, flip=flip)
+    assert encoder.frames_encoded == 10
+    assert len(entries(store)) == 2
+
+
+@pytest.mark.parametrize(
+    ("caption", "subject", "fingerprint"),
+    [("a disc", "square", "average-1"), ("a square", None, "average-1"), ("a square", "square", "average-2")],
+)
+def test_text_is_encoded_anew_when_a_dependency_changes(store, caption, subject, fingerprint):
+    EncodedData(AverageEncoder(), store, **SIZE).text("a square", "square")
+    encoder = AverageEncoder(fingerprint)
+    EncodedData(encoder, store, **SIZE).text(caption, subject)
+    assert encoder.prompts_encoded == 1
+
+
+def test_flipped_latents_are_those_of_flipped_frames(video, store):
+    encoded = EncodedData(AverageEncoder(), store, height=HEIGHT, width=WIDTH)
+    torch.testing.assert_close(encoded.latents(video, flip=True), encoded.latents(video).flip(-1))
+    assert not torch.equal(encoded.latents(video, flip=True), encoded.latents(video))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "cut short by one", "empty", "altered byte", "another entry"])
+def test_a_damaged_entry_is_encoded_anew(video, store, damage):
+    encoder = AverageEncoder()
+    encoded = EncodedData(encoder, store, **SIZE)
+    good = encoded.latents(video)
+    (path,) = entries(store)
+    whole = path.read_bytes()
+    if damage == "altered byte":
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    elif damage == "another entry":
+        EncodedData(encoder, store, height=32, width=48).latents(video)
+        (other,) = set(entries(store)) - {path}
+        shutil.copy(other, path)
+    else:
+        path.write_bytes(whole[: {"truncated": len(whole) // 2, "cut short by one": -1, "empty": 0}[damage]])
+    before = encoder.frames_encoded
+    with pytest.warns(UserWarning, match="damaged cache entry"):
+        assert torch.equal(encoded.latents(video), good)
+    assert encoder.frames_encoded == before + 10
+    assert torch.equal(encoded.latents(video), good)
+    assert encoder.frames_encoded == before + 10
+
+
+def test_a_failed_write_leaves_no_entry_and_says_where(video, store, monkeypatch):
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "save_file", full)
+        with pytest.raises(UserError, match=r"data.cache_dir=.*No space left"):
+            EncodedData(AverageEncoder(), store, **SIZE).latents(video)
+    assert not [path for path in store.folder.rglob("*") if path.is_file()]
+    encoder = AverageEncoder()
+    EncodedData(encoder, store, **SIZE).latents(video)
+    assert encoder.frames_encoded == 10
+
+
+def test_a_kill_during_writing_leaves_no_entry(store, monkeypatch):
+    def die(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "save_file", die)
+        child = os.fork()
+        if child == 0:
+            try:
+                store.put("ab" * 32, {"x": torch.zeros(2)})
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert [path for path in store.folder.rglob("*") if path.is_file()], "the half-written file should be there"
+    assert store.get("ab" * 32) is None
+    store.put("ab" * 32, {"x": torch.ones(2)})
+    entry = store.get("ab" * 32)
+    assert entry is not None
+    assert torch.equal(entry["x"], torch.ones(2))
+
+
+def test_content_hash_of_a_frame_folder(tmp_path):
+    frames = make_frames()
+    one = content_hash(write_pictures(tmp_path / "one", frames))
+    assert content_hash(write_pictures(tmp_path / "two", frames)) == one
+    assert content_hash(write_pictures(tmp_path / "two", np.ascontiguousarray(frames[::-1]))) != one
