@@ -70,8 +70,8 @@ def caption(attributes: Mapping[str, str], rng: np.random.Generator) -> tuple[st
     """Write a caption for a picture or clip.
 
     Args:
-        attributes: `species`, `coat`, `ground`, `time`, `style` and `gait`, each a word of this module; an optional
-            `action` (present tense, such as "stops") replaces the gait's verb.
+        attributes: `species`, `coat`, `ground`, `time`, `style` and `gait`, each a word of this module; other keys
+            are ignored.
         rng: Source of the wording; the same state gives the same words.
 
     Returns:
@@ -93,12 +93,7 @@ def caption(attributes: Mapping[str, str], rng: np.random.Generator) -> tuple[st
     else:
         opening = f"a {style} of " if lead < 0.5 else ""
         ending = "" if opening else f", in a {style} style"
-    if "action" in attributes:
-        verb = attributes["action"]
-    elif rng.random() < 0.1:
-        verb = ""
-    else:
-        verb = _pick(rng, continuous if opening else finite)
+    verb = "" if rng.random() < 0.1 else _pick(rng, continuous if opening else finite)
     words = " ".join(part for part in (subject, verb, place, time) if part)
     return f"{opening}{words}{ending}", subject
 
@@ -149,7 +144,7 @@ def zero_shot(kind: str, value: str, species: str = "horse") -> list[str]:
 
 def vocabulary() -> tuple[str, ...]:
     """Every word a caption of `caption` or `zero_shot` can hold, sorted."""
-    texts = [*SPECIES, *all_coats(), *STYLES, "a photo of, in a style", *ACTIONS.values()]
+    texts = [*SPECIES, *all_coats(), *STYLES, "a photo of, in a style"]
     for phrases in (*_GROUNDS.values(), *_TIMES.values()):
         texts.extend(phrases)
     for finite, continuous in _GAITS.values():
@@ -158,12 +153,3 @@ def vocabulary() -> tuple[str, ...]:
     words = {word.strip(",") for text in texts for word in text.split()}
     return tuple(sorted(words - {"{}", ""}))
 
-
-ACTIONS: dict[str, str] = {
-    "stop": "stops",
-    "turn": "turns back",
-    "jump": "jumps",
-    "grow": "comes nearer",
-    "shrink": "goes away",
-}
-"""What a clip of the movement set does instead of crossing the picture, and how its caption says so."""

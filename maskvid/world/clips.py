@@ -1,0 +1,175 @@
+"""Clips of the world: one animal moves before a standing camera, with exact masks and a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from maskvid.errors import UserError
+from maskvid.world import captions
+from maskvid.world.camera import Camera, from_rows
+from maskvid.world.movements import Track, track
+from maskvid.world.pictures import SUPERSAMPLING, compose
+
+FRAMES = 24
+FPS = 12
+_MARGIN = 0.03  # of the picture's width and height: the animal never touches the border
+
+
+@dataclass
+class Clip:
+    """A clip with its masks.
+
+    Attributes:
+        name: Unique within a folder of clips.
+        frames: uint8 (f, h, w, 3).
+        masks: uint8 (f, h, w), 255 = animal, antialiased along the silhouette.
+        caption: The caption.
+        subject: The words of the caption that name the animal.
+        attributes: species, coat, ground, time, style, gait and movement.
+        fps: Frames a second.
+    """
+
+    name: str
+    frames: np.ndarray
+    masks: np.ndarray
+    caption: str
+    subject: str
+    attributes: dict[str, str]
+    fps: int = FPS
+
+
+def travel(masks: np.ndarray) -> float:
+    """How far the mask's centroid moves between first and last frame, in shares of the picture's width.
+
+    Args:
+        masks: (f, h, w), any scale, non-empty in the first and last frame.
+    """
+    columns = np.arange(masks.shape[2])
+    first, last = (float((m.sum(axis=0) * columns).sum() / m.sum()) for m in (masks[0].astype(float), masks[-1].astype(float)))
+    return abs(last - first) / masks.shape[2]
+
+
+def _stances(plan: Track, *, attributes: dict[str, str], rightward: bool, slant: float, reach: float, distance: float, leg: float) -> list:
+    """Where the animal stands in each frame; `reach` is the breadth in metres its middle may cover."""
+    from maskvid.world.scene import Stance
+
+    sign = 1.0 if rightward else -1.0
+    x = sign * reach * plan.along * (1 + plan.away)  # what is farther away has more room
+    y = plan.away * distance + np.tan(np.radians(slant)) * x * sign
+    if np.ptp(plan.away) > 0:
+        # Seen from behind or in front an animal says little, so it keeps its side to the camera.
+        aim = np.degrees(np.arctan2(np.gradient(y), np.abs(np.gradient(x))))
+        aim = np.clip(aim, -34, 34)
+        heading = aim if rightward else 180 - aim
+    else:
+        heading = (0.0 if rightward else 180.0) + sign * (slant + plan.turn)
+    heading = np.broadcast_to(heading, x.shape)
+    return [
+        Stance(
+            x=float(x[i]), y=float(y[i]), heading=float(heading[i]), gait=attributes["gait"], phase=float(plan.phase[i]),
+            strength=float(plan.strength[i]), hover=float(plan.hover[i] * leg), tilt=float(plan.tilt[i]),
+        )
+        for i in range(len(x))
+    ]  # fmt: skip
+
+
+def render_clip(
+    *,
+    attributes: dict[str, str],
+    seed: int,
+    movement: str = "cross",
+    rightward: bool | None = None,
+    name: str = "clip",
+    frames: int = FRAMES,
+    height: int = 64,
+    width: int = 96,
+) -> Clip:
+    """Render one clip.
+
+    Args:
+        attributes: species, coat, ground, time, style and gait, each a word of `captions`.
+        seed: Everything else: camera, backdrop, markings, phase, wording. The same seed gives the same clip.
+        movement: One of `movements.MOVEMENTS`.
+        rightward: Direction in which the animal sets out; None draws it.
+        name: Name of the clip.
+        frames: Number of frames, at 12 a second.
+        height: Rows.
+        width: Columns.
+
+    Raises:
+        UserError: if the animal cannot be shown whole at this size.
+    """
+    from maskvid.world import backdrop
+    from maskvid.world.scene import puppet
+
+    rng = np.random.default_rng([17, seed])
+    size = (height, width)
+    if rightward is None:
+        rightward = bool(rng.random() < 0.5)
+    plan = track(movement, gait=attributes["gait"], frames=frames, start=float(rng.random()))
+    span, horizon, foot = rng.uniform(0.43, 0.51), rng.uniform(0.36, 0.48), rng.uniform(0.84, 0.91)
+    slant = float(rng.uniform(-9, 9))
+    animal = puppet(attributes["species"], (SUPERSAMPLING * height, SUPERSAMPLING * width))
+    f = Camera.focal(height)
+    # Measured over a whole stride, since a galloping animal stretches.
+    outline = []
+    for stance in _stances(plan, attributes=attributes, rightward=True, slant=0, reach=0, distance=0, leg=animal.leg_length):
+        animal.place(replace(stance, heading=0.0))
+        outline.append(animal.points())
+    wide = float(max(np.ptp(p[:, 0]) for p in outline))
+    tall = float(max(p[:, 2].max() for p in outline))
+    distance = max(f * wide / (span * width), f * tall / ((foot - _MARGIN) * height))
+    for _ in range(60):
+        camera = from_rows(distance=distance, horizon=float(horizon), foot=float(foot))
+        reach = width * (1 - 2 * _MARGIN) * distance / f - wide
+        stances = _stances(
+            plan, attributes=attributes, rightward=rightward, slant=slant, reach=reach, distance=distance, leg=animal.leg_length
+        )  # fmt: skip
+        boxes = []
+        for stance in stances:
+            animal.place(stance)
+            pixels = camera.project(animal.points(), size)
+            boxes.append((pixels.min(axis=0), pixels.max(axis=0)))
+        least, most = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
+        # Pan so that the whole course lies in the middle, then see whether it fits.
+        camera = replace(camera, x=float((least[0] + most[0]) / 2 - width / 2) * distance / f)
+        if most[0] - least[0] <= (1 - _MARGIN) * width and least[1] >= 0.5 and most[1] <= height - 0.5:
+            break
+        distance *= 1.03
+    else:
+        raise UserError(f"height={height}, width={width} cannot show a whole {attributes['species']}; choose a larger size")
+    back = backdrop.paint(camera, size, ground=attributes["ground"], time=attributes["time"], rng=rng)
+    marks, mirror = int(rng.integers(1 << 30)), bool(rng.random() < 0.5)
+    pictures = [
+        compose(camera=camera, back=back, stance=stance, attributes=attributes, marks=marks, mirror_light=mirror)
+        for stance in stances
+    ]
+    text, subject = captions.caption(attributes, rng)
+    return Clip(
+        name,
+        np.stack([image for image, _ in pictures]),
+        np.stack([mask for _, mask in pictures]),
+        text,
+        subject,
+        {**attributes, "movement": movement},
+    )
+
+
+def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPECIES, movement: str = "cross", name: str | None = None) -> Clip:
+    """Clip number `index` of the random clips of `seed`: like the pictures' attributes, but trot or gallop, mostly photo."""
+    rng = np.random.default_rng([23, seed, index])
+    animal = str(rng.choice(list(species)))
+    attributes = {
+        "species": animal,
+        "coat": str(rng.choice(captions.COATS(animal))),
+        "ground": str(rng.choice(captions.GROUNDS)),
+        "time": str(rng.choice(captions.TIMES, p=[0.5, 0.25, 0.25])),
+        "style": "photo",
+        "gait": str(rng.choice(["gallop", "trot"])),
+    }
+    return render_clip(
+        attributes=attributes, seed=int(rng.integers(1 << 30)), movement=movement, name=name or f"{animal}-{index:03d}"
+    )
