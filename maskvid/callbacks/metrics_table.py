@@ -115,11 +115,11 @@ def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict
 
 
 def print_table(means: dict[str, dict[str, float]], console: Console | None = None) -> None:
-    """Print one line per set and one column per metric."""
+    """Print one line per metric and one column per set, which fits a narrow terminal."""
     table = Table(title="metrics (mean over clips)")
-    table.add_column("set")
-    for name in METRICS:
-        table.add_column(name.replace("_", " "), justify="right")
-    for name, values in means.items():
-        table.add_row(name, *(f"{values[metric]:.4g}" for metric in METRICS))
+    table.add_column("metric")
+    for name in means:
+        table.add_column(name, justify="right")
+    for metric in METRICS:
+        table.add_row(metric, *(f"{values[metric]:.4g}" for values in means.values()))
     (console or Console()).print(table)

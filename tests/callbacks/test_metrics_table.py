@@ -46,7 +46,8 @@ def test_logs_while_fitting_and_writes_in_the_final_validation(tmp_path, capsys)
     assert tuple(rows[0]) == COLUMNS
     mean = sum(float(row["mask_iou"]) for row in rows[:2]) / 2
     assert mean == pytest.approx(want["heldout/mask_iou"], rel=1e-5)
-    assert "heldout" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("heldout", "train", *METRICS))
 
 
 def test_final_can_be_flagged_within_a_fit(tmp_path):
