@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskvid.world.camera import FOVY
 from maskvid.world.species import Blob, Build, Leg, Part, ball
 
 LEGS: tuple[str, ...] = ("lh", "rh", "lf", "rf")
@@ -49,7 +50,9 @@ def _leg(name: str, leg: Leg, side: float, hoof: str) -> list[Body]:
         ]),
         Body(f"{name}_lower", f"{name}_middle", (0, 0, -middle), a2 - a1, [
             Part("coat", (ball(0, 0, 0, r2), ball(0, 0, -lower, r3))),
-            Part(hoof, ((0.25 * fx, 0, -lower - 0.3 * fz, fx, fy, fz), (0.45 * fx, 0, -lower - 0.9 * fz, fx, fy, 0.4 * fz))),
+            Part(hoof, (
+                (0.25 * fx, 0, -lower - 0.3 * fz, fx, fy, fz), (0.45 * fx, 0, -lower - 0.9 * fz, fx, fy, 0.4 * fz)
+            )),
         ]),
     ]  # fmt: skip
 
@@ -58,19 +61,20 @@ def bodies(build: Build, hoof: str = "hoof") -> list[Body]:
     """All bodies of `build`, parents before children."""
     length = build.neck_length
     (bx, by, bz), (tx, ty, tz) = build.neck
-    mid = tuple(0.5 * (a + b) * 0.96 for a, b in zip(build.neck[0], build.neck[1], strict=True))
+    mx, my, mz = 0.48 * (bx + tx), 0.48 * (by + ty), 0.48 * (bz + tz)
     neck = [
-        Part("coat", ((-0.12 * length, 0, -0.02, bx, by, bz), (0.5 * length, 0, 0, *mid))),
-        Part("coat", ((0.5 * length, 0, 0, *mid), (length, 0, 0, tx, ty, tz))),
+        Part("coat", ((-0.12 * length, 0, -0.02, bx, by, bz), (0.5 * length, 0, 0, mx, my, mz))),
+        Part("coat", ((0.5 * length, 0, 0, mx, my, mz), (length, 0, 0, tx, ty, tz))),
     ]
     head = list(build.head)
     if build.mane:
         rise = build.mane
         neck.append(Part("mane", (
-            (0.12 * length, 0, bz * 0.72, 0.06, 0.05, rise + 0.04), (0.55 * length, 0, mid[2] * 0.8, 0.06, 0.05, rise + 0.05)
+            (0.12 * length, 0, bz * 0.72, 0.06, 0.05, rise + 0.04),
+            (0.55 * length, 0, mz * 0.8, 0.06, 0.05, rise + 0.05),
         )))  # fmt: skip
         neck.append(Part("mane", (
-            (0.55 * length, 0, mid[2] * 0.8, 0.06, 0.05, rise + 0.05), (length, 0, tz * 0.8, 0.06, 0.045, rise + 0.04)
+            (0.55 * length, 0, mz * 0.8, 0.06, 0.05, rise + 0.05), (length, 0, tz * 0.8, 0.06, 0.045, rise + 0.04)
         )))  # fmt: skip
         head.append(Part("mane", (ball(-0.02, 0, 0.10, 0.05 + 0.2 * rise), ball(0.10, 0, 0.10, 0.035))))
     size, r0, r1 = build.tail
@@ -94,11 +98,9 @@ def bodies(build: Build, hoof: str = "hoof") -> list[Body]:
         piece = build.trunk / 3
         radii = (0.15, 0.115, 0.085, 0.065)
         for k, angle in enumerate((-70.0 - build.head_angle, -16.0, 26.0)):
-            result.append(
-                Body(f"trunk{k}", "head" if k == 0 else f"trunk{k - 1}", build.trunk_at if k == 0 else (piece, 0, 0), angle, [
-                    Part("coat", (ball(0, 0, 0, radii[k]), ball(piece, 0, 0, radii[k + 1]))),
-                ])
-            )  # fmt: skip
+            parent, at = ("head", build.trunk_at) if k == 0 else (f"trunk{k - 1}", (piece, 0.0, 0.0))
+            hose = Part("coat", (ball(0, 0, 0, radii[k]), ball(piece, 0, 0, radii[k + 1])))
+            result.append(Body(f"trunk{k}", parent, at, angle, [hose]))
     for name in LEGS:
         result += _leg(name, build.hind if name[1] == "h" else build.fore, 1.0 if name[0] == "l" else -1.0, hoof)
     return result
@@ -142,13 +144,13 @@ def mjcf(parts: list[Body]) -> str:
                 )
             )  # fmt: skip
         position = " ".join(f"{v:.4f}" for v in body.at)
-        texts[body.name] = (
-            f'<body name="{body.name}" pos="{position}" axisangle="0 -1 0 {body.angle:.3f}">{joints}{"".join(geoms)}{children}</body>'
-        )
+        frame = f'pos="{position}" axisangle="0 -1 0 {body.angle:.3f}"'
+        texts[body.name] = f'<body name="{body.name}" {frame}>{joints}{"".join(geoms)}{children}</body>'
     return (
         '<mujoco><compiler angle="degree"/>'
         '<statistic extent="1" center="0 0 1"/>'  # otherwise the near clip would follow the animal's size
-        '<visual><global fovy="30" offwidth="960" offheight="960"/><map znear="0.5" zfar="80"/><quality offsamples="0" shadowsize="0"/></visual>'
+        f'<visual><global fovy="{FOVY}" offwidth="960" offheight="960"/><map znear="0.5" zfar="80"/>'
+        '<quality offsamples="0" shadowsize="0"/></visual>'
         '<default><geom contype="0" conaffinity="0" density="100"/></default>'
         f"<asset>{''.join(meshes)}</asset><worldbody>{texts['torso']}</worldbody></mujoco>"
     )

@@ -90,7 +90,9 @@ def paint(camera: Camera, size: tuple[int, int], *, ground: str, time: str, rng:
         _blend(image, _disc(h, w, x, y, r), _rgb(255, 240, 176))
     else:
         for _ in range(int(rng.integers(8, 14))):
-            _blend(image, 0.8 * _disc(h, w, rng.uniform(0, w), rng.uniform(0, 0.85) * horizon, 0.2), _rgb(220, 226, 255))
+            _blend(
+                image, 0.8 * _disc(h, w, rng.uniform(0, w), rng.uniform(0, 0.85) * horizon, 0.2), _rgb(220, 226, 255)
+            )
         x, y = rng.uniform(0.08, 0.92) * w, rng.uniform(0.12, 0.5) * horizon
         _blend(image, _disc(h, w, x, y, rng.uniform(0.05, 0.065) * h), _rgb(248, 246, 224))
     near, far, hill = _GROUND[ground]

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from maskvid.errors import UserError
+
 _COATS: dict[str, tuple[str, ...]] = {
     "horse": ("brown", "black", "white", "grey", "golden"),
     "zebra": ("striped",),
@@ -60,6 +62,16 @@ def COATS(species: str) -> tuple[str, ...]:  # noqa: N802 - reads like the other
 def all_coats() -> tuple[str, ...]:
     """Every coat word of the world, in a fixed order without repetition."""
     return tuple(dict.fromkeys(coat for coats in _COATS.values() for coat in coats))
+
+
+def check(attributes: Mapping[str, str]) -> None:
+    """Raise `UserError` unless every attribute is there and the world has its value."""
+    choices: dict[str, tuple[str, ...]] = {"species": SPECIES, "ground": GROUNDS, "time": TIMES, "style": STYLES}
+    choices["gait"] = GAITS
+    choices["coat"] = _COATS.get(attributes.get("species", ""), ())
+    for key, values in choices.items():
+        if attributes.get(key) not in values:
+            raise UserError(f"{key}={attributes.get(key)!r} is not in the world; choose one of {', '.join(values)}")
 
 
 def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
@@ -152,4 +164,3 @@ def vocabulary() -> tuple[str, ...]:
     texts.extend(template for templates in _ZERO_SHOT.values() for template in templates)
     words = {word.strip(",") for text in texts for word in text.split()}
     return tuple(sorted(words - {"{}", ""}))
-

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maskvid.errors import UserError
-from maskvid.world import captions
+from maskvid.world import backdrop, captions
 from maskvid.world.camera import Camera, from_rows
 from maskvid.world.movements import Track, track
-from maskvid.world.pictures import SUPERSAMPLING, compose
+from maskvid.world.scene import Stance, puppet
+from maskvid.world.studio import SUPERSAMPLING, compose
 
 FRAMES = 24
 FPS = 12
@@ -41,21 +42,10 @@ class Clip:
     fps: int = FPS
 
 
-def travel(masks: np.ndarray) -> float:
-    """How far the mask's centroid moves between first and last frame, in shares of the picture's width.
-
-    Args:
-        masks: (f, h, w), any scale, non-empty in the first and last frame.
-    """
-    columns = np.arange(masks.shape[2])
-    first, last = (float((m.sum(axis=0) * columns).sum() / m.sum()) for m in (masks[0].astype(float), masks[-1].astype(float)))
-    return abs(last - first) / masks.shape[2]
-
-
-def _stances(plan: Track, *, attributes: dict[str, str], rightward: bool, slant: float, reach: float, distance: float, leg: float) -> list:
+def _stances(
+    plan: Track, *, gait: str, rightward: bool, slant: float, reach: float, distance: float, leg: float
+) -> list[Stance]:
     """Where the animal stands in each frame; `reach` is the breadth in metres its middle may cover."""
-    from maskvid.world.scene import Stance
-
     sign = 1.0 if rightward else -1.0
     x = sign * reach * plan.along * (1 + plan.away)  # what is farther away has more room
     y = plan.away * distance + np.tan(np.radians(slant)) * x * sign
@@ -69,7 +59,7 @@ def _stances(plan: Track, *, attributes: dict[str, str], rightward: bool, slant:
     heading = np.broadcast_to(heading, x.shape)
     return [
         Stance(
-            x=float(x[i]), y=float(y[i]), heading=float(heading[i]), gait=attributes["gait"], phase=float(plan.phase[i]),
+            x=float(x[i]), y=float(y[i]), heading=float(heading[i]), gait=gait, phase=float(plan.phase[i]),
             strength=float(plan.strength[i]), hover=float(plan.hover[i] * leg), tilt=float(plan.tilt[i]),
         )
         for i in range(len(x))
@@ -100,11 +90,9 @@ def render_clip(
         width: Columns.
 
     Raises:
-        UserError: if the animal cannot be shown whole at this size.
+        UserError: if an attribute or the movement is unknown, or the animal cannot be shown whole at this size.
     """
-    from maskvid.world import backdrop
-    from maskvid.world.scene import puppet
-
+    captions.check(attributes)
     rng = np.random.default_rng([17, seed])
     size = (height, width)
     if rightward is None:
@@ -113,10 +101,10 @@ def render_clip(
     span, horizon, foot = rng.uniform(0.43, 0.51), rng.uniform(0.36, 0.48), rng.uniform(0.84, 0.91)
     slant = float(rng.uniform(-9, 9))
     animal = puppet(attributes["species"], (SUPERSAMPLING * height, SUPERSAMPLING * width))
-    f = Camera.focal(height)
+    gait, leg, f = attributes["gait"], animal.leg_length, Camera.focal(height)
     # Measured over a whole stride, since a galloping animal stretches.
     outline = []
-    for stance in _stances(plan, attributes=attributes, rightward=True, slant=0, reach=0, distance=0, leg=animal.leg_length):
+    for stance in _stances(plan, gait=gait, rightward=True, slant=0, reach=0, distance=0, leg=leg):
         animal.place(replace(stance, heading=0.0))
         outline.append(animal.points())
     wide = float(max(np.ptp(p[:, 0]) for p in outline))
@@ -125,9 +113,7 @@ def render_clip(
     for _ in range(60):
         camera = from_rows(distance=distance, horizon=float(horizon), foot=float(foot))
         reach = width * (1 - 2 * _MARGIN) * distance / f - wide
-        stances = _stances(
-            plan, attributes=attributes, rightward=rightward, slant=slant, reach=reach, distance=distance, leg=animal.leg_length
-        )  # fmt: skip
+        stances = _stances(plan, gait=gait, rightward=rightward, slant=slant, reach=reach, distance=distance, leg=leg)
         boxes = []
         for stance in stances:
             animal.place(stance)
@@ -140,7 +126,8 @@ def render_clip(
             break
         distance *= 1.03
     else:
-        raise UserError(f"height={height}, width={width} cannot show a whole {attributes['species']}; choose a larger size")
+        animal_name = attributes["species"]
+        raise UserError(f"height={height}, width={width} cannot show a whole {animal_name}; choose a larger size")
     back = backdrop.paint(camera, size, ground=attributes["ground"], time=attributes["time"], rng=rng)
     marks, mirror = int(rng.integers(1 << 30)), bool(rng.random() < 0.5)
     pictures = [
@@ -158,8 +145,8 @@ def render_clip(
     )
 
 
-def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPECIES, movement: str = "cross", name: str | None = None) -> Clip:
-    """Clip number `index` of the random clips of `seed`: like the pictures' attributes, but trot or gallop, mostly photo."""
+def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPECIES, movement: str = "cross") -> Clip:
+    """Clip number `index` of the random clips of `seed`: an animal trots or gallops, unstylised."""
     rng = np.random.default_rng([23, seed, index])
     animal = str(rng.choice(list(species)))
     attributes = {
@@ -170,6 +157,5 @@ def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPEC
         "style": "photo",
         "gait": str(rng.choice(["gallop", "trot"])),
     }
-    return render_clip(
-        attributes=attributes, seed=int(rng.integers(1 << 30)), movement=movement, name=name or f"{animal}-{index:03d}"
-    )
+    seed = int(rng.integers(1 << 30))
+    return render_clip(attributes=attributes, seed=seed, movement=movement, name=f"{animal}-{index:03d}")

@@ -55,9 +55,7 @@ def _cells(points: np.ndarray, spacing: float, rng: np.random.Generator) -> np.n
     grid[..., 0] += 0.5 * (np.arange(-12, 13) % 2)[None, :]
     grid += rng.uniform(-0.24, 0.24, grid.shape)
     base = np.clip(np.round(scaled).astype(int) + 12, 1, 23)
-    distances = [
-        np.hypot(*(scaled - grid[base[:, 0] + i, base[:, 1] + j]).T) for i in (-1, 0, 1) for j in (-1, 0, 1)
-    ]
+    distances = [np.hypot(*(scaled - grid[base[:, 0] + i, base[:, 1] + j]).T) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     nearest = np.partition(np.stack(distances), 1, axis=0)
     return nearest[1] - nearest[0]
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from maskvid.errors import UserError
-from maskvid.world.pictures import Pictures
+from maskvid.world.pictures import Pictures, render_pictures
 
 SHARD = 1000
 """Pictures in a shard; the last shard of a corpus may hold fewer."""
@@ -17,8 +17,6 @@ def render_corpus(*, folder: str | Path, seed: int, count: int, progress: bool =
 
     A shard is renamed into place once complete, so an interrupted rendering goes on where it stopped.
     """
-    from maskvid.world.pictures import render_pictures
-
     folder = Path(folder)
     for number, start in enumerate(range(0, count, SHARD)):
         path = folder / f"shard-{number:05d}.npz"
@@ -46,13 +44,18 @@ def load_pictures(folder: str | Path, limit: int | None = None) -> Pictures:
             break
     if not pieces:
         raise UserError(
-            f"folder={str(folder)!r} holds no shard-*.npz; render it with `python -m maskvid.world.corpus --out {folder}`"
+            f"folder={str(folder)!r} holds no shard-*.npz; "
+            f"render it with `python -m maskvid.world.corpus --seed 1 --count 12000 --out {folder}`"
         )
     whole = Pictures.concatenate(pieces)
     if limit is None or len(whole) <= limit:
         return whole
     return Pictures(
-        whole.images[:limit], whole.masks[:limit], whole.captions[:limit], whole.subjects[:limit], whole.attributes[:limit]
+        whole.images[:limit],
+        whole.masks[:limit],
+        whole.captions[:limit],
+        whole.subjects[:limit],
+        whole.attributes[:limit],
     )
 
 

@@ -29,7 +29,9 @@ class Row:
 def _row(text: str) -> Row:
     """Read "species coat ground time gait right|left [movement] [style...]"."""
     species, coat, ground, time, gait, side, *rest = text.split()
-    return Row(species, coat, ground, time, gait, side == "right", rest[0] if rest else "cross", " ".join(rest[1:]) or "photo")
+    return Row(
+        species, coat, ground, time, gait, side == "right", rest[0] if rest else "cross", " ".join(rest[1:]) or "photo"
+    )
 
 
 _TRAIN = """
@@ -124,9 +126,7 @@ FOLDERS: dict[str, tuple[Row, ...]] = {
 def clip_of(folder: str, index: int, row: Row) -> Clip:
     """Render clip number `index` of `folder`; its seed is its place among all examples."""
     seed = 1000 * (1 + list(FOLDERS).index(folder)) + index
-    attributes = {
-        "species": row.species, "coat": row.coat, "ground": row.ground, "time": row.time, "style": row.style, "gait": row.gait,
-    }  # fmt: skip
+    attributes = {key: getattr(row, key) for key in ("species", "coat", "ground", "time", "style", "gait")}
     kind = row.species if row.movement == "cross" else row.movement
     return render_clip(
         attributes=attributes, seed=seed, movement=row.movement, rightward=row.rightward, name=f"{kind}-{index:03d}"

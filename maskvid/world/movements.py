@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskvid.errors import UserError
 from maskvid.world.gaits import GAITS
 
 MOVEMENTS: tuple[str, ...] = ("cross", "stop", "turn", "jump", "grow", "shrink")
@@ -56,15 +57,19 @@ def track(movement: str, *, gait: str, frames: int, start: float) -> Track:
         start: Phase of the stride at the first frame.
 
     Raises:
-        KeyError: for an unknown gait.
-        ValueError: for an unknown movement.
+        UserError: for an unknown movement or gait, or fewer than two frames.
     """
     if movement not in MOVEMENTS:
-        raise ValueError(f"movement={movement!r} is unknown; choose one of {', '.join(MOVEMENTS)}")
+        raise UserError(f"movement={movement!r} is unknown; choose one of {', '.join(MOVEMENTS)}")
+    if gait not in GAITS:
+        raise UserError(f"gait={gait!r} is unknown; choose one of {', '.join(GAITS)}")
+    if frames < 2:
+        raise UserError(f"frames={frames} is no movement; ask for two or more")
     t = np.linspace(0, 1, frames)
     still = np.zeros(frames)
-    pace = np.ones(frames)  # strides go with the ground covered
-    along, away, turn, hover, tilt = t - 0.5, still, still, still, still
+    pace: np.ndarray = np.ones(frames)  # strides go with the ground covered
+    along: np.ndarray = t - 0.5
+    away, turn, hover, tilt = (still.copy() for _ in range(4))
     if movement == "stop":
         pace = 1 - _ramp(t, 0.40, 0.66)
         covered = _travel(pace)
@@ -87,3 +92,15 @@ def track(movement: str, *, gait: str, frames: int, start: float) -> Track:
     phase = start + _travel(pace) / GAITS[gait].period
     strength = np.clip(pace * 1.2, 0, 1) if movement == "stop" else np.ones(frames)
     return Track(along, away, turn, strength, phase, hover, tilt)
+
+
+def travel(masks: np.ndarray) -> float:
+    """How far the mask's centroid moves between first and last frame, in shares of the picture's width.
+
+    Args:
+        masks: (f, h, w), any scale, non-empty in the first and last frame.
+    """
+    columns = np.arange(masks.shape[2])
+    ends = (masks[0].astype(float), masks[-1].astype(float))
+    first, last = (float((m.sum(axis=0) * columns).sum() / m.sum()) for m in ends)
+    return abs(last - first) / masks.shape[2]

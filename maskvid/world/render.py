@@ -79,7 +79,9 @@ def write_assets(root: str | Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module's text."""
     parser = argparse.ArgumentParser(description="Render clips with exact masks and captions.")
-    parser.add_argument("--assets", type=Path, help="rebuild the shipped horse examples in this folder, and nothing else")
+    parser.add_argument(
+        "--assets", type=Path, help="rebuild the shipped horse examples in this folder, and nothing else"
+    )
     parser.add_argument("--count", type=int, default=12, help="clips to render")
     parser.add_argument("--seed", type=int, default=0, help="clip k depends on the seed and k only")
     parser.add_argument("--out", type=Path, help="folder to write; replaced if it exists")

@@ -8,14 +8,12 @@ the mask is exact.
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from dataclasses import dataclass
 
-if sys.platform == "linux":
-    os.environ.setdefault("MUJOCO_GL", "egl")  # needs neither a display nor a system package
-
-import mujoco
+try:
+    import mujoco
+except ImportError as error:
+    raise ImportError("rendering the embedded world needs MuJoCo: pip install 'maskvid[world]'") from error
 import numpy as np
 
 from maskvid.world.anatomy import bodies, mjcf, part_points
@@ -56,7 +54,6 @@ class View:
     Attributes:
         part: Index into `Puppet.roles` per pixel (h, w), -1 where there is no animal.
         depth: Distance along the optical axis (h, w), metres.
-        local: Coordinates in the part's own body (h, w, 3) would be wasteful: see `Puppet.local`.
     """
 
     part: np.ndarray
@@ -113,9 +110,7 @@ class Puppet:
 
     def points(self) -> np.ndarray:
         """Points (n, 3) in the world whose hull holds the animal as placed."""
-        return np.concatenate(
-            [p @ self.data.xmat[i].reshape(3, 3).T + self.data.xpos[i] for i, p in self._points]
-        )
+        return np.concatenate([p @ self.data.xmat[i].reshape(3, 3).T + self.data.xpos[i] for i, p in self._points])
 
     def foot_heights(self) -> dict[str, float]:
         """Height of the lowest point of each leg above the ground, metres."""

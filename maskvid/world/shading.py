@@ -35,7 +35,9 @@ class Light:
 
 LIGHTS: dict[str, Light] = {
     "day": Light((0.72, 0.70, 0.66), (0.44, 0.46, 0.50), (0.30, 0.29, 0.26), (0.0, 0.0, 0.0), 0.42, (0.25, 0.45)),
-    "sunset": Light((0.72, 0.64, 0.54), (0.40, 0.38, 0.42), (0.26, 0.23, 0.23), (0.14, 0.09, 0.04), 0.40, (0.45, -0.25)),
+    "sunset": Light(
+        (0.72, 0.64, 0.54), (0.40, 0.38, 0.42), (0.26, 0.23, 0.23), (0.14, 0.09, 0.04), 0.40, (0.45, -0.25)
+    ),
     "night": Light((0.60, 0.60, 0.66), (0.38, 0.39, 0.45), (0.22, 0.22, 0.26), (0.24, 0.27, 0.34), 0.38, (0.35, 0.4)),
 }
 
@@ -89,9 +91,7 @@ def lit(puppet: Puppet, view: View, camera: Camera, *, coat: str, marks: int, li
         depth = view.depth[mask]
         right, up, forward = camera.axes()
         world = camera.position() + depth[:, None] * (
-            forward
-            + ((columns + 0.5 - w / 2) / f)[:, None] * right
-            - ((rows + 0.5 - h / 2) / f)[:, None] * up
+            forward + ((columns + 0.5 - w / 2) / f)[:, None] * right - ((rows + 0.5 - h / 2) / f)[:, None] * up
         )
         part = view.part[mask]
         base = albedo(puppet, coat, part, puppet.local(part, world), marks)
@@ -101,9 +101,9 @@ def lit(puppet: Puppet, view: View, camera: Camera, *, coat: str, marks: int, li
         sky = (0.5 + 0.5 * normal[:, 1])[:, None]
         # Legs of the far side stand in the body's shade, which also tells them from the near ones.
         far = np.clip((depth - near - 0.02) / 0.45, 0, 1)[:, None]
-        shade = (
-            key * np.array(light.key) + sky * np.array(light.fill) + (1 - sky) * np.array(light.bounce)
-        ) * (1 - 0.42 * far)
+        shade = (key * np.array(light.key) + sky * np.array(light.fill) + (1 - sky) * np.array(light.bounce)) * (
+            1 - 0.42 * far
+        )
         rim = np.clip(1 - normal[:, 2:3], 0, 1) ** 2 * np.clip(normal[:, 1:2] + 0.3, 0, 1)
         colour[mask] = np.clip(base * shade + rim * np.array(light.rim), 0, 1)
     alpha = mask.astype(np.float32)
