@@ -83,6 +83,16 @@ class TrainConfig:
 
 
 @dataclass
+class SamplingOverrides:
+    """Sampling settings that differ from the run's, see `maskvid.module.Sampling`; null takes the run's."""
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    adain_fraction: float | None = None
+    fps: float | None = None
+
+
+@dataclass
 class GenerateConfig:
     """Root of `python -m maskvid.generate`.
 
@@ -112,7 +122,7 @@ class GenerateConfig:
     mask_stride: int | None = None
     seed: int = 0
     out: str | None = None
-    sampling: dict[str, Any] = field(default_factory=dict)
+    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
     device: str | None = None
     threads: int | None = None
 
@@ -124,11 +134,11 @@ def register() -> None:
     store.store(name="generate_schema", node=GenerateConfig)
 
 
-def instantiate(config: Any, key: str, **extra: Any) -> Any:
+def instantiate(node: Any, key: str, **extra: Any) -> Any:
     """Build the object a config names.
 
     Args:
-        config: Node with `_target_`.
+        node: Config with `_target_`.
         key: Its place in the configuration, for the message.
         extra: Further arguments.
 
@@ -136,7 +146,7 @@ def instantiate(config: Any, key: str, **extra: Any) -> Any:
         UserError: An argument the object does not know, or a target that cannot be imported.
     """
     try:
-        return hydra.utils.instantiate(config, **extra)
+        return hydra.utils.instantiate(node, **extra)
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error

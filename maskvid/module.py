@@ -17,7 +17,7 @@ from maskvid.seeds import seeded
 from maskvid.video import Sample
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Noise:
     """How frames share noise, see `shared_noise`; the same in training as in sampling."""
 
@@ -25,7 +25,7 @@ class Noise:
     alpha: float = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Optim:
     """AdamW with a linear warm-up and a linear decay over the last part of training.
 
@@ -44,7 +44,7 @@ class Optim:
     decay_from: float = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Sampling:
     """How videos are sampled.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -
     return MaskVidModule(
         unet=unet,
         backbone=backbone,
-        scheduler=instantiate(config.scheduler, "scheduler", config=dict(backbone.scheduler.config)),
+        scheduler=instantiate(config.scheduler, "scheduler", schedule=backbone.scheduler.config),
         noise=Noise(**config.method.noise),
         optim=Optim(**config.optim),
         sampling=Sampling(**config.sampling),
@@ -98,14 +97,13 @@ def train(config: DictConfig) -> dict[str, float]:
         trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
         if data.validation_names:
             # All clips of every set, by the averaged weights, however few were looked at while training.
-            for name in ("limit_val_batches",):
-                setattr(trainer, name, 1.0)
+            trainer.limit_val_batches = 1.0
             trainer.validate(module, datamodule=data, verbose=False)
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             import wandb
 
-            wandb.finish(quiet=True)
+            wandb.finish()
     return {key: float(value) for key, value in trainer.callback_metrics.items()}
 
 

@@ -93,7 +93,7 @@ class SelfSteering(nn.Module):
 
 
 class SelfAttentionProcessor:
-    """Mask-guided spatio-temporal self-attention (our interpretation of the paper's trainable spatio-temporal attention).
+    """Mask-guided spatio-temporal self-attention, our interpretation of the paper's.
 
     Queries come from frame i, keys and values from the reference frames, projected once. Logits get
     lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)). Softmax does not see what is

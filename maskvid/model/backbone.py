@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
 
@@ -69,7 +71,7 @@ class Backbone:
 
     @torch.no_grad()
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
-        """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32, the posterior's mode; a few frames at a time."""
+        """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32: the posterior's mode."""
         vae = self.pipeline.vae
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         chunks = [vae.encode(chunk.to(vae.device, vae.dtype)).latent_dist.mode().float() for chunk in frames.split(8)]
@@ -138,10 +140,10 @@ def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> Di
             if library is not None and not (folder / part).is_dir():
                 raise UserError(f"backbone.path={path!r}: the part {part!r} is missing; copy the whole folder.")
         source = str(folder)
+    diffusers_logging.disable_progress_bar()  # bars of a second would tear the run's own
+    transformers_logging.disable_progress_bar()
     try:
-        pipeline = DiffusionPipeline.from_pretrained(
-            source, torch_dtype=dtype, variant=variant, local_files_only=looks_local
-        )
+        pipeline = DiffusionPipeline.from_pretrained(source, dtype=dtype, variant=variant, local_files_only=looks_local)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"backbone.path={path!r} cannot be loaded by diffusers: {reason}") from error

@@ -38,8 +38,8 @@ class InflatedUNet(nn.Module):
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
         vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
         reference: Frames that give keys and values to self-attention: `self`, `first` or `first_previous`.
-        self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first step);
-            None switches mask-guided self-attention off.
+        self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first
+            step); None switches mask-guided self-attention off.
         cross_attention_strength: Start of gamma_h in logits; None switches the bias of subject tokens off.
         subject_branch: Whether the gated branch over the subject's tokens exists.
         mask_input: Whether the mask enters behind `conv_in`.

@@ -1,0 +1,32 @@
+"""The scheduler that samples: any of diffusers, on the backbone's own noise schedule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import diffusers
+
+from maskvid.errors import UserError
+
+
+def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -> Any:
+    """Build a diffusers scheduler by its class name.
+
+    Args:
+        name: For example `DPMSolverMultistepScheduler`.
+        schedule: The backbone's scheduler configuration: betas and prediction type.
+        settings: Settings of that class which differ from it.
+
+    Raises:
+        UserError: No such scheduler, or it does not know a setting.
+    """
+    kind = getattr(diffusers, name, None)
+    if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
+        raise UserError(f"scheduler.name={name!r} is no scheduler of diffusers; for example DDIMScheduler.")
+    known = inspect.signature(kind).parameters
+    unknown = [key for key in settings if key not in known]
+    if unknown:
+        raise UserError(f"scheduler.{unknown[0]}: {name} does not know it; it knows {', '.join(known)}.")
+    return kind.from_config(dict(schedule), **settings)

@@ -1,0 +1,98 @@
+"""Diffusers folders of true architecture at tiny width, with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+TEXT_WIDTH = 32
+
+UNETS: dict[str, dict[str, Any]] = {
+    "mini": {
+        "block_out_channels": (32, 32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        "attention_head_dim": 2,
+        "layers_per_block": 1,
+    },
+    "sd1": {"block_out_channels": (32, 64, 64, 64), "attention_head_dim": 8, "layers_per_block": 2},
+    "sd2": {
+        "block_out_channels": (32, 64, 64, 64),
+        "attention_head_dim": (1, 2, 2, 2),
+        "layers_per_block": 2,
+        "use_linear_projection": True,
+    },
+    "sdxl": {
+        "block_out_channels": (32, 64, 64),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 2),
+        "attention_head_dim": (1, 2, 2),
+        "layers_per_block": 1,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 8 * 6 + 16,
+    },
+}
+PREDICTION = {"mini": "v_prediction", "sd1": "epsilon", "sd2": "v_prediction", "sdxl": "epsilon"}
+
+
+def tiny_unet(kind: str, seed: int = 0) -> UNet2DConditionModel:
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        sample_size=[16, 24], norm_num_groups=8, cross_attention_dim=TEXT_WIDTH, **UNETS[kind]
+    ).eval()
+
+
+def byte_tokenizer(length: int = 32) -> CLIPTokenizer:
+    letters = list(bytes_to_unicode().values())
+    vocab = {
+        token: index
+        for index, token in enumerate([*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"])
+    }
+    return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=length)
+
+
+def save_backbone(folder: Path, kind: str = "mini", seed: int = 0) -> Path:
+    """Write a Stable Diffusion folder with a VAE of factor 4 and return its path."""
+    unet = tiny_unet(kind, seed)
+    tokenizer = byte_tokenizer()
+    text_encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=64,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=32,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+    )
+    scheduler = DDIMScheduler(beta_schedule="scaled_linear", prediction_type=PREDICTION[kind], clip_sample=False, steps_offset=1)
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
