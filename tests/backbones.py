@@ -44,10 +44,10 @@ PREDICTION = {"mini": "v_prediction", "sd1": "epsilon", "sd2": "v_prediction", "
 
 
 def tiny_unet(kind: str, seed: int = 0) -> UNet2DConditionModel:
+    """A frozen U-Net: PyTorch multiplies by weights that ask for gradients in another order, which changes last bits."""
     torch.manual_seed(seed)
-    return UNet2DConditionModel(
-        sample_size=[16, 24], norm_num_groups=8, cross_attention_dim=TEXT_WIDTH, **UNETS[kind]
-    ).eval()
+    unet = UNet2DConditionModel(sample_size=[16, 24], norm_num_groups=8, cross_attention_dim=TEXT_WIDTH, **UNETS[kind])
+    return unet.requires_grad_(False).eval()
 
 
 def byte_tokenizer(length: int = 32) -> CLIPTokenizer:
@@ -83,7 +83,9 @@ def save_backbone(folder: Path, kind: str = "mini", seed: int = 0) -> Path:
         norm_num_groups=4,
         mid_block_add_attention=False,
     )
-    scheduler = DDIMScheduler(beta_schedule="scaled_linear", prediction_type=PREDICTION[kind], clip_sample=False, steps_offset=1)
+    scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear", prediction_type=PREDICTION[kind], clip_sample=False, steps_offset=1
+    )
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,

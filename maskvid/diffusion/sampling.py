@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
 from typing import Any, Protocol
 
 import torch
@@ -44,7 +44,6 @@ def sample_video(
     guidance_scale: float,
     adain_fraction: float = 0.0,
     generator: torch.Generator | None = None,
-    callback: Callable[[int, int, torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """Denoise frames 1.. beside a first frame that stays clean.
 
@@ -57,7 +56,6 @@ def sample_video(
         guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
         adain_fraction: Share of the steps, counted from the last, after which frames take the first frame's statistics.
         generator: For schedulers that draw noise.
-        callback: Called with (step, timestep, latents) after each step.
 
     Returns:
         Latents (b, f, c, h, w); frame 0 is `first_frame` to the last bit.
@@ -67,7 +65,7 @@ def sample_video(
     later = noise[:, 1:] * scheduler.init_noise_sigma
     timesteps = scheduler.timesteps
     first_adain_step = round(len(timesteps) * (1 - adain_fraction))
-    draws = "generator" in scheduler.step.__code__.co_varnames
+    draws = "generator" in inspect.signature(scheduler.step).parameters
     for step, timestep in enumerate(timesteps):
         latents = torch.cat([clean, scheduler.scale_model_input(later, timestep)], 1)
         prediction = denoise(latents, timestep)
@@ -78,6 +76,4 @@ def sample_video(
         later = scheduler.step(prediction[:, 1:].float(), timestep, later, return_dict=False, **extra)[0]
         if step >= first_adain_step:
             later = adain_to_first(torch.cat([clean, later], 1))[:, 1:]
-        if callback is not None:
-            callback(step, int(timestep), later)
     return torch.cat([clean, later], 1)

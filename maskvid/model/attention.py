@@ -117,13 +117,14 @@ class SelfAttentionProcessor:
             query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
             return _project_out(attn, self._attend(attn, query, key, value))
         n = hidden_states.shape[1]
-        frames = hidden_states.unflatten(0, (-1, f))  # b f n c
-        b = frames.shape[0]
         # Projected for all frames at once, with the 2-D model's own matrix shapes: frame 0 stays equal to the last bit.
-        query_first, keys, values = attn.to_q(frames)[:, 0], attn.to_k(frames), attn.to_v(frames)
-        query = self.steering.to_q(frames[:, 1:])
+        query_first, keys, values = (
+            to(hidden_states).unflatten(0, (-1, f)) for to in (attn.to_q, attn.to_k, attn.to_v)
+        )  # b f n c
+        b = keys.shape[0]
+        query = self.steering.to_q(hidden_states.unflatten(0, (-1, f))[:, 1:])
         masks = self.guide.mask_tokens.get(n)
-        out_first = self._attend(attn, query_first, keys[:, 0], values[:, 0])
+        out_first = self._attend(attn, query_first[:, 0], keys[:, 0], values[:, 0])
         if self.reference == "first":
             queries_masks = None if masks is None else masks[:, 1:].flatten(1)
             out = self._attend(

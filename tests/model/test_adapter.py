@@ -1,0 +1,60 @@
+import json
+
+import pytest
+import torch
+
+from maskvid.errors import UserError
+from maskvid.model import InflatedUNet, load_adapter, save_adapter
+from tests.backbones import tiny_unet
+
+
+def tuned(kind="mini", **parts):
+    video = InflatedUNet(tiny_unet(kind), vae_scale_factor=4, **parts)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in video.steering.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return video
+
+
+def test_what_was_trained_comes_back(tmp_path):
+    video = tuned()
+    save_adapter(tmp_path, video.steering.state_dict(), {"steps": 7})
+    fresh = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
+    assert load_adapter(tmp_path, fresh)["steps"] == 7
+    for name, value in video.steering.state_dict().items():
+        assert torch.equal(value, fresh.steering.state_dict()[name])
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("sd1", {}), ("mini", {"mask_input": False})])
+def test_another_architecture_or_method_is_refused(tmp_path, kind, parts):
+    save_adapter(tmp_path, tuned().steering.state_dict(), {"backbone": {"path": "somewhere"}})
+    with pytest.raises(UserError, match="another architecture or method.*somewhere"):
+        load_adapter(tmp_path, InflatedUNet(tiny_unet(kind), vae_scale_factor=4, **parts))
+
+
+def test_damaged_and_missing_files_are_refused(tmp_path):
+    video = tuned()
+    with pytest.raises(UserError, match=r"no adapter\.safetensors"):
+        load_adapter(tmp_path, video)
+    path = save_adapter(tmp_path, video.steering.state_dict(), {})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="damaged"):
+        load_adapter(tmp_path, video)
+
+
+def test_a_write_that_fails_leaves_the_former_adapter(tmp_path, monkeypatch):
+    video = tuned()
+    path = save_adapter(tmp_path, video.steering.state_dict(), {"steps": 1})
+    before = path.read_bytes()
+
+    def full(tensors, filename):
+        filename.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("maskvid.model.adapter.save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        save_adapter(tmp_path, video.steering.state_dict(), {"steps": 2})
+    assert path.read_bytes() == before
+    assert json.loads((tmp_path / "adapter.json").read_text())["steps"] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter.json", "adapter.safetensors"]

@@ -1,0 +1,188 @@
+import pytest
+import torch
+
+from maskvid.errors import UserError
+from maskvid.model import InflatedUNet
+from tests.backbones import TEXT_WIDTH, UNETS, tiny_unet
+
+B, F, H, W = 2, 4, 16, 24
+
+
+def moving_masks():
+    """A block of foreground that moves to the right, (B, F, 1, 4 H, 4 W)."""
+    masks = torch.zeros(B, F, 1, 4 * H, 4 * W)
+    for index in range(F):
+        masks[:, index, :, H : 3 * H, 10 * index : 10 * index + 2 * W] = 1
+    return masks
+
+
+def clip(kind: str):
+    generator = torch.Generator().manual_seed(1)
+    pooled = torch.randn(B, 16, generator=generator) if kind == "sdxl" else None
+    latents = torch.randn(B, F, 4, H, W, generator=generator)
+    timesteps = torch.tensor([300, 900])
+    text = torch.randn(B, 8, TEXT_WIDTH, generator=generator)
+    steer = {
+        "masks": moving_masks(),
+        "subject": torch.tensor([[0.0, 1, 1, 0, 0, 0, 0, 0]] * B),
+        "pooled": pooled,
+    }
+    return latents, timesteps, text, steer
+
+
+def flat_output(unet, latents, timesteps, text, pooled):
+    """The 2-D U-Net on the same frames as a batch of pictures."""
+    levels = timesteps[:, None].repeat(1, F)
+    levels[:, 0] = 0
+    added = None
+    if pooled is not None:
+        size = torch.tensor([4.0 * H, 4.0 * W, 0, 0, 4.0 * H, 4.0 * W]).repeat(B * F, 1)
+        added = {"text_embeds": pooled.repeat_interleave(F, 0), "time_ids": size}
+    out = unet(latents.flatten(0, 1), levels.flatten(), text.repeat_interleave(F, 0), added_cond_kwargs=added).sample
+    return out.unflatten(0, (B, F))
+
+
+@pytest.mark.parametrize("kind", UNETS)
+@torch.no_grad()
+def test_frame_0_is_the_2d_unets_at_the_start_with_every_part_on(kind):
+    unet = tiny_unet(kind)
+    latents, timesteps, text, steer = clip(kind)
+    expected = flat_output(unet, latents, timesteps, text, steer["pooled"])
+    video = InflatedUNet(unet, vae_scale_factor=4).eval()
+    out = video(latents, timesteps, text, **steer)
+    assert (out - expected)[:, 0].abs().max() == 0
+    assert (out - expected)[:, 1:].abs().max() > 1e-3  # the first frame's features do reach the others
+
+
+@pytest.mark.parametrize("kind", UNETS)
+@torch.no_grad()
+def test_every_frame_is_the_2d_unets_with_self_reference_and_no_bias(kind):
+    unet = tiny_unet(kind)
+    latents, timesteps, text, steer = clip(kind)
+    expected = flat_output(unet, latents, timesteps, text, steer["pooled"])
+    video = InflatedUNet(
+        unet,
+        vae_scale_factor=4,
+        reference="self",
+        self_attention_strength=None,
+        cross_attention_strength=None,
+        subject_branch=False,
+    ).eval()
+    assert (video(latents, timesteps, text, **steer) - expected).abs().max() == 0
+
+
+@torch.no_grad()
+def test_no_trained_weight_touches_the_reference_frame():
+    unet = tiny_unet("mini")
+    latents, timesteps, text, steer = clip("mini")
+    expected = flat_output(unet, latents, timesteps, text, None)
+    video = InflatedUNet(unet, vae_scale_factor=4).eval()
+    for parameter in video.steering.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    out = video(latents, timesteps, text, **steer)
+    assert (out - expected)[:, 0].abs().max() == 0
+
+
+@pytest.mark.parametrize("reference", ["self", "first"])
+@torch.no_grad()
+def test_with_temporal_layers_at_zero_the_last_frame_reaches_no_other(reference):
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, reference=reference).eval()
+    latents, timesteps, text, steer = clip("mini")
+    before = video(latents, timesteps, text, **steer)
+    latents[:, -1] += 3
+    after = video(latents, timesteps, text, **steer)
+    assert (after - before)[:, :-1].abs().max() == 0
+    assert (after - before)[:, -1].abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_trained_temporal_convolution_looks_back_only():
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_attention=False).eval()
+    for name, parameter in video.steering.named_parameters():
+        if ".up." in name:
+            parameter.add_(torch.randn_like(parameter))
+    latents, timesteps, text, steer = clip("mini")
+    before = video(latents, timesteps, text, **steer)
+    changed = latents.clone()
+    changed[:, 2] += 3
+    after = video(changed, timesteps, text, **steer)
+    assert (after - before)[:, 1].abs().max() == 0
+    assert (after - before)[:, 3].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "part", ["self_attention_strength", "cross_attention_strength", "mask_input", "subject_branch"]
+)
+@torch.no_grad()
+def test_each_mask_path_alone_makes_the_output_depend_on_the_mask(part):
+    off = {
+        "self_attention_strength": None,
+        "cross_attention_strength": None,
+        "mask_input": False,
+        "subject_branch": False,
+    }
+    on = {"self_attention_strength": 8.0, "cross_attention_strength": 8.0, "mask_input": True, "subject_branch": True}
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, **off | {part: on[part]}).eval()
+    for name, parameter in video.steering.named_parameters():
+        if name.startswith("mask_input") or name.endswith("gate"):
+            parameter.add_(0.5)
+        elif name.endswith("to_q.weight"):
+            parameter.mul_(20)  # random weights attend evenly, and hardly differ in what they attend to
+    latents, timesteps, text, steer = clip("mini")
+    before = video(latents, timesteps, text, **steer)
+    elsewhere = torch.cat([steer["masks"][:, :1], steer["masks"][:, 1:].flip(-1)], 1)
+    after = video(latents, timesteps, text, **steer | {"masks": elsewhere})
+    assert (after - before).abs().max() > 1e-5
+    blind = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, **off).eval()
+    first = blind(latents, timesteps, text, **steer)
+    assert torch.equal(first, blind(latents, timesteps, text, **steer | {"masks": elsewhere}))
+
+
+@torch.no_grad()
+def test_the_plain_unet_is_lent_untouched():
+    unet = tiny_unet("mini")
+    latents, timesteps, text, steer = clip("mini")
+    expected = unet(latents[:, 1], timesteps, text).sample
+    video = InflatedUNet(unet, vae_scale_factor=4).eval()
+    for parameter in video.steering.parameters():
+        parameter.add_(torch.randn_like(parameter))
+    video(latents, timesteps, text, **steer)
+    with video.plain() as lent:
+        assert torch.equal(lent(latents[:, 1], timesteps, text).sample, expected)
+
+
+def test_only_the_steering_is_trained_and_every_weight_of_it_learns():
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4).train()
+    latents, timesteps, text, steer = clip("mini")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in video.steering.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))  # off zero, where products of zeros hide gradients
+    video(latents, timesteps, text, **steer)[:, 1:].square().mean().backward()
+    trained = {name for name, parameter in video.named_parameters() if parameter.requires_grad}
+    assert trained == {f"steering.{name}" for name, _ in video.steering.named_parameters()}
+    silent = [n for n, p in video.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert silent == []
+
+
+def test_gradient_checkpointing_gives_the_same_gradients():
+    grads = []
+    for checkpointing in (False, True):
+        video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, gradient_checkpointing=checkpointing).train()
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for parameter in video.steering.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        latents, timesteps, text, steer = clip("mini")
+        video(latents, timesteps, text, **steer)[:, 1:].square().mean().backward()
+        grads.append(torch.cat([p.grad.flatten() for p in video.steering.parameters()]))
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_errors_name_the_argument():
+    with pytest.raises(UserError, match="reference='last'"):
+        InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, reference="last")
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
+    latents, timesteps, text, steer = clip("mini")
+    with pytest.raises(UserError, match="masks of size"):
+        video(latents, timesteps, text, masks=steer["masks"][..., :8, :8])
