@@ -42,6 +42,7 @@ class UNetConfig:
     cross_attention_strength: float | None = None
     subject_branch: bool = False
     mask_input: bool = False
+    mask_pyramid: bool = False
     temporal_attention: bool = False
     temporal_conv: bool = False
     gradient_checkpointing: bool = False

@@ -44,7 +44,7 @@ PREDICTION = {"mini": "v_prediction", "sd1": "epsilon", "sd2": "v_prediction", "
 
 
 def tiny_unet(kind: str, seed: int = 0) -> UNet2DConditionModel:
-    """A frozen U-Net: PyTorch multiplies by weights that ask for gradients in another order, which changes last bits."""
+    """A frozen U-Net: PyTorch multiplies by weights with gradients in another order, to other last bits."""
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(sample_size=[16, 24], norm_num_groups=8, cross_attention_dim=TEXT_WIDTH, **UNETS[kind])
     return unet.requires_grad_(False).eval()

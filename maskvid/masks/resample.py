@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 
 def resize_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -30,19 +28,3 @@ def resize_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:
     if cut.shape[:2] == (height, width):
         return np.ascontiguousarray(cut)
     return cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
-
-
-def to_grid(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Average masks over the cells of an attention grid: the share of each cell that is foreground.
-
-    Args:
-        masks: (b, f, 1, H, W) in [0, 1].
-        size: Rows and columns (h, w) of the grid.
-
-    Returns:
-        (b, f, h*w) in [0, 1], row after row, as attention flattens its queries.
-    """
-    b, f, channels = masks.shape[:3]
-    if channels != 1:
-        raise ValueError(f"masks has shape {tuple(masks.shape)}; expected (b, f, 1, H, W)")
-    return F.interpolate(masks.flatten(0, 1), size=size, mode="area").reshape(b, f, size[0] * size[1])

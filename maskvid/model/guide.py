@@ -16,12 +16,14 @@ class Guide:
 
     Attributes:
         num_frames: f, or None while the U-Net is used as the plain 2-D model.
+        masks: (b, f, 1, H, W) in [0, 1], or None when no mask steers.
         mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
             the area that a token covers, 1 = foreground. Empty when no mask steers.
         subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
     """
 
     num_frames: int | None = None
+    masks: torch.Tensor | None = None
     mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
     subject: torch.Tensor | None = None
 
@@ -36,7 +38,7 @@ class Guide:
             subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
             latent_size: height and width of the latents; every attention grid is a halving of it.
         """
-        self.num_frames = num_frames
+        self.num_frames, self.masks = num_frames, masks
         self.mask_tokens = {} if masks is None else token_masks(masks, latent_size)
         self.subject = None
         if subject is not None:
@@ -45,7 +47,7 @@ class Guide:
 
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames, self.mask_tokens, self.subject = None, {}, None
+        self.num_frames, self.masks, self.mask_tokens, self.subject = None, None, {}, None
 
 
 def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:

@@ -42,7 +42,8 @@ class InflatedUNet(nn.Module):
             step); None switches mask-guided self-attention off.
         cross_attention_strength: Start of gamma_h in logits; None switches the bias of subject tokens off.
         subject_branch: Whether the gated branch over the subject's tokens exists.
-        mask_input: Whether the mask enters behind `conv_in`.
+        mask_input: Whether the mask enters behind `conv_in`, at full resolution.
+        mask_pyramid: Whether it also enters behind each spatial transformer, at four times that map's resolution.
         temporal_attention: Whether temporal attention exists.
         temporal_conv: Whether the temporal convolution exists.
         gradient_checkpointing: Trade time for memory in training.
@@ -61,6 +62,7 @@ class InflatedUNet(nn.Module):
         cross_attention_strength: float | None = 4.0,
         subject_branch: bool = True,
         mask_input: bool = True,
+        mask_pyramid: bool = True,
         temporal_attention: bool = True,
         temporal_conv: bool = True,
         gradient_checkpointing: bool = False,
@@ -72,7 +74,6 @@ class InflatedUNet(nn.Module):
         self.vae_scale_factor = vae_scale_factor
         self.guide = Guide()
         self.steering = nn.ModuleDict()
-        self._masks: torch.Tensor | None = None
         processors: dict[str, Any] = {}
         for name, attn in _attentions(unet):
             key = name.replace(".", "-")
@@ -87,16 +88,23 @@ class InflatedUNet(nn.Module):
         unet.set_attn_processor(processors)
         if mask_input:
             self.steering["mask_input"] = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
-            unet.conv_in.register_forward_hook(self._add_mask)
-        if temporal_attention or temporal_conv:
-            groups = unet.config.norm_num_groups
-            for name, block in unet.named_modules():
-                if isinstance(block, Transformer2DModel):
-                    key = f"temporal-{name.replace('.', '-')}"
-                    self.steering[key] = TemporalLayer(
-                        block.config.in_channels, attention=temporal_attention, conv=temporal_conv, groups=groups
-                    )
-                    block.register_forward_hook(_TemporalHook(self.steering[key], self.guide))
+            unet.conv_in.register_forward_hook(_Hook(self.guide, self.steering["mask_input"], None))
+        for name, block in unet.named_modules():
+            if not isinstance(block, Transformer2DModel):
+                continue
+            channels, key = block.config.in_channels, name.replace(".", "-")
+            mask_layer = temporal_layer = None
+            if mask_pyramid:
+                mask_layer = self.steering[f"mask_input-{key}"] = MaskInput(channels, factor=4)
+            if temporal_attention or temporal_conv:
+                temporal_layer = self.steering[f"temporal-{key}"] = TemporalLayer(
+                    channels,
+                    attention=temporal_attention,
+                    conv=temporal_conv,
+                    groups=unet.config.norm_num_groups,
+                )
+            if mask_layer is not None or temporal_layer is not None:
+                block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
 
@@ -130,7 +138,6 @@ class InflatedUNet(nn.Module):
                 f"give masks at {self.vae_scale_factor} times the latents' size."
             )
         self.guide.set(f, masks, subject, (h, w))
-        self._masks = masks
         levels = timesteps[:, None].repeat(1, f)
         levels[:, 0] = 0
         added = None
@@ -151,7 +158,6 @@ class InflatedUNet(nn.Module):
     def plain(self) -> Iterator[UNet2DConditionModel]:
         """Lend the untouched 2-D U-Net, for example to a text-to-image pipeline."""
         self.guide.clear()
-        self._masks = None
         yield self.unet
 
     def train(self, mode: bool = True) -> InflatedUNet:
@@ -161,25 +167,25 @@ class InflatedUNet(nn.Module):
             self.unet.eval()
         return self
 
-    def _add_mask(self, module: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
-        if self._masks is None or self.guide.num_frames in (None, 1):
-            return None
-        return out + self.steering["mask_input"](self._masks).to(out.dtype)
 
+class _Hook:
+    """Adds the mask, then runs the temporal layer, on what a module returns."""
 
-class _TemporalHook:
-    """Runs a temporal layer on what a spatial transformer returns."""
-
-    def __init__(self, layer: nn.Module, guide: Guide) -> None:
-        self.layer = layer
-        self.guide = guide
+    def __init__(self, guide: Guide, mask_layer: MaskInput | None, temporal_layer: TemporalLayer | None) -> None:
+        self.guide, self.mask_layer, self.temporal_layer = guide, mask_layer, temporal_layer
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
-        if self.guide.num_frames in (None, 1):
+        f = self.guide.num_frames
+        if f is None or f == 1:
             return None
-        sample = out[0]
-        video = self.layer(sample.unflatten(0, (-1, self.guide.num_frames))).flatten(0, 1)
-        return (video, *out[1:]) if isinstance(out, tuple) else type(out)(sample=video)
+        sample = out if isinstance(out, torch.Tensor) else out[0]
+        if self.mask_layer is not None and self.guide.masks is not None:
+            sample = sample + self.mask_layer(self.guide.masks, tuple(sample.shape[-2:])).to(sample.dtype)
+        if self.temporal_layer is not None:
+            sample = self.temporal_layer(sample.unflatten(0, (-1, f))).flatten(0, 1)
+        if isinstance(out, torch.Tensor):
+            return sample
+        return (sample, *out[1:]) if isinstance(out, tuple) else type(out)(sample=sample)
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

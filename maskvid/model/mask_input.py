@@ -1,4 +1,4 @@
-"""The mask as further input channels of the U-Net, at full resolution."""
+"""The mask as further input channels of the U-Net."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from torch.nn import functional as F
 
 
 class MaskInput(nn.Module):
-    """A zero-started convolution from the mask to the features behind `conv_in`.
+    """A zero-started convolution from the masks to a feature map of the U-Net (ours).
 
-    Convolution is linear, so adding this to `conv_in`'s output is the same as giving `conv_in` further input channels.
-    `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution: 16 channels at factor 4, 64 at 8. Beside the
-    frame's own mask the first frame's mask is given, which says what the clean frame shows where.
+    Behind `conv_in`, `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution (16 channels at factor 4,
+    64 at 8), and since convolution is linear, adding to `conv_in`'s output is the same as giving it further input
+    channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the frame's own
+    mask the first frame's is given, which says what the clean frame shows where.
 
     Args:
-        channels: Output channels of `conv_in`.
-        factor: The VAE's spatial factor.
+        channels: Channels of the feature map.
+        factor: Mask pixels along an edge of one of its cells.
     """
 
     def __init__(self, channels: int, *, factor: int) -> None:
@@ -26,10 +27,20 @@ class MaskInput(nn.Module):
         nn.init.zeros_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)
 
-    def forward(self, masks: torch.Tensor) -> torch.Tensor:
-        """(b, f, 1, H, W) in [0, 1] -> (b f, channels, H / factor, W / factor); zero for frame 0, the reference."""
+    def forward(self, masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """What to add to a feature map.
+
+        Args:
+            masks: (b, f, 1, H, W) in [0, 1].
+            size: (h, w) of the feature map.
+
+        Returns:
+            (b f, channels, h, w); zero for frame 0, the reference.
+        """
         b, f = masks.shape[:2]
-        signs = F.pixel_unshuffle(2 * masks.flatten(0, 1) - 1, self.factor).unflatten(0, (b, f))
-        signs = torch.cat([signs, signs[:, :1].expand(-1, f, -1, -1, -1)], 2)
-        features = self.conv(signs[:, 1:].flatten(0, 1)).unflatten(0, (b, f - 1))
+        h, w = size
+        signs = F.adaptive_avg_pool2d(2 * masks.flatten(0, 1) - 1, (h * self.factor, w * self.factor))
+        signs = F.pixel_unshuffle(signs, self.factor).unflatten(0, (b, f))
+        signs = torch.cat([signs[:, 1:], signs[:, :1].expand(-1, f - 1, -1, -1, -1)], 2)
+        features = self.conv(signs.flatten(0, 1)).unflatten(0, (b, f - 1))
         return torch.cat([torch.zeros_like(features[:, :1]), features], 1).flatten(0, 1)

@@ -79,8 +79,7 @@ def test_a_perfect_model_is_sampled_to_its_target_beside_a_clean_first_frame(kin
         seen.append((latents[:, 0].clone(), unconditional))
         alpha = schedule.alphas_cumprod[int(timestep)]
         eps = (latents - alpha.sqrt() * target) / (1 - alpha).sqrt()
-        out = eps if prediction_type == "epsilon" else alpha.sqrt() * eps - (1 - alpha).sqrt() * target
-        return out
+        return eps if prediction_type == "epsilon" else alpha.sqrt() * eps - (1 - alpha).sqrt() * target
 
     out = sample_video(
         denoise,

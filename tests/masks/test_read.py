@@ -6,7 +6,7 @@ from PIL import Image
 from maskvid.errors import UserError
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import iter_frames, iter_masks, probe
-from maskvid.masks.resample import resize_crop, to_grid
+from maskvid.masks.resample import resize_crop
 from maskvid.masks.video import read_masks
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures
 
@@ -109,16 +109,6 @@ def test_resize_crop_keeps_the_aspect_ratio():
         tall, wide = small.any(1).sum(), small.any(0).sum()
         assert small.shape == (height, width)
         assert abs(int(tall) - int(wide)) <= 1, (height, width)
-
-
-def test_to_grid_is_the_area_average():
-    masks = torch.zeros(1, 2, 1, 8, 12)
-    masks[0, 1, 0, :2, :3] = 1  # half of the first cell of a 2 x 2 grid has 4 x 6 pixels: 6 of 24
-    grid = to_grid(masks, (2, 2))
-    assert grid.shape == (1, 2, 4)
-    assert grid[0, 0].tolist() == [0, 0, 0, 0]
-    assert grid[0, 1].tolist() == pytest.approx([0.25, 0, 0, 0])
-    assert to_grid(masks, (3, 5)).mean().item() == pytest.approx(masks.mean().item(), abs=0.02)
 
 
 def test_faults_name_empty_and_inverted_masks():

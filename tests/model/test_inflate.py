@@ -119,9 +119,16 @@ def test_each_mask_path_alone_makes_the_output_depend_on_the_mask(part):
         "self_attention_strength": None,
         "cross_attention_strength": None,
         "mask_input": False,
+        "mask_pyramid": False,
         "subject_branch": False,
     }
-    on = {"self_attention_strength": 8.0, "cross_attention_strength": 8.0, "mask_input": True, "subject_branch": True}
+    on = {
+        "self_attention_strength": 8.0,
+        "cross_attention_strength": 8.0,
+        "mask_input": True,
+        "mask_pyramid": True,
+        "subject_branch": True,
+    }
     video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, **off | {part: on[part]}).eval()
     for name, parameter in video.steering.named_parameters():
         if name.startswith("mask_input") or name.endswith("gate"):

@@ -1,0 +1,241 @@
+"""Training runs through the real entry point at tiny width: files, resuming, sampling, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from maskvid.config import CONF
+from maskvid.errors import UserError
+from maskvid.generate import generate, load_run
+from maskvid.model import read_adapter
+from maskvid.train import find_checkpoint, train
+from tests.data.tiny import write_triple
+
+
+@pytest.fixture(scope="module")
+def triples(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("triples")
+    for name in ("one", "two", "three"):
+        write_triple(folder, name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def overrides(triples, tiny_backbone, tmp_path_factory):
+    return [
+        "data=folder",
+        f"data.train={triples}",
+        f"data.validation={{seen: {triples}}}",
+        "data.height=32",
+        "data.width=48",
+        "data.num_frames=3",
+        "data.frame_stride=2",
+        f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
+        "backbone=folder",
+        f"backbone.path={tiny_backbone}",
+        "trainer.precision=32",
+        "trainer.accelerator=cpu",
+        "trainer.max_steps=4",
+        "trainer.val_check_interval=2",
+        "sampling.num_inference_steps=2",
+        "callbacks.metrics=null",
+        "callbacks.progress=null",
+        "+trainer.enable_progress_bar=false",
+        "logger=csv",
+    ]
+
+
+def configure(overrides, *more):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("train", overrides=[*overrides, *more])
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def run(overrides, tmp_path_factory) -> Path:
+    """A finished run of four steps."""
+    folder = tmp_path_factory.mktemp("run")
+    train(configure(overrides, f"run_dir={folder}"))
+    return folder
+
+
+def test_a_run_leaves_samples_adapter_and_configuration(run):
+    assert len(list(run.glob("samples/step-000004/seen/*.mp4"))) == 3
+    assert len(list(run.glob("samples/step-000004/seen/*.png"))) == 3
+    assert len(list(run.glob("samples/step-000002/seen/*.mp4"))) == 2  # limit_val_batches while training
+    description = read_adapter(run / "adapter")
+    assert description["steps"] == 4
+    assert description["config"]["method"]["name"] == "maskvid"
+    assert (run / "config.yaml").is_file()
+    assert "train/loss" in next(run.glob("csv/**/metrics.csv")).read_text()
+
+
+def test_a_checkpoint_holds_the_trained_part_alone(run):
+    assert all(name.startswith("unet.steering.") for name in weights(run))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_resumed_equals_uninterrupted(overrides, tmp_path, accumulate):
+    every = f"trainer.accumulate_grad_batches={accumulate}"
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    common = [*overrides, every, "trainer.limit_val_batches=0", "data.validation=null"]
+    # The schedule depends on max_steps, so the first part is stopped by max_time's cousin: a checkpoint at step 3 of 6.
+    train(configure(common, f"run_dir={whole}", "trainer.max_steps=6", "callbacks.checkpoint.every_n_train_steps=3"))
+    kept = parts / "checkpoints" / "last.ckpt"
+    with pytest.raises(StopAfterCheckpoint):
+        stop_after_checkpoint(
+            configure(common, f"run_dir={parts}", "trainer.max_steps=6", "callbacks.checkpoint.every_n_train_steps=3")
+        )
+    assert torch.load(kept, weights_only=True)["global_step"] == 3
+    train(configure(common, f"run_dir={parts}", "trainer.max_steps=6", "ckpt_path=last"))
+    first, second = weights(whole), weights(parts)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    averages = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["EMA"]["average"]
+        for folder in (whole, parts)
+    ]
+    assert all(torch.equal(averages[0][name], averages[1][name]) for name in averages[0])
+
+
+class StopAfterCheckpoint(Exception):
+    """Raised in the middle of training, as a kill would come."""
+
+
+def stop_after_checkpoint(config):
+    from maskvid.module import MaskVidModule
+
+    original = MaskVidModule.training_step
+
+    def step(self, batch, batch_idx):
+        if self.global_step == 4:
+            raise StopAfterCheckpoint
+        return original(self, batch, batch_idx)
+
+    MaskVidModule.training_step = step
+    try:
+        train(config)
+    finally:
+        MaskVidModule.training_step = original
+
+
+def test_same_seed_same_video_and_another_seed_another(run, triples, tmp_path):
+    def video(seed, out):
+        with initialize_config_dir(CONF, version_base="1.3"):
+            config = compose(
+                "generate",
+                overrides=[
+                    f"run={run}",
+                    "prompt=['[a fox] runs','a bird']",
+                    f"masks={triples}/one.npz",
+                    f"seed={seed}",
+                    f"out={tmp_path / out}",
+                    "sampling.num_inference_steps=3",
+                ],
+            )
+        return [path.read_bytes() for path in generate(config)]
+
+    first = video(5, "a")
+    assert len(first) == 2
+    assert first == video(5, "b")
+    assert first[0] != video(6, "c")[0]
+    assert len(list((tmp_path / "a").glob("*.png"))) == 2
+
+
+def test_generation_samples_with_the_runs_settings(run):
+    module, config = load_run(run)
+    assert module.sampling.num_inference_steps == 2
+    module, _ = load_run(run / "adapter", sampling={"num_inference_steps": 9})
+    assert module.sampling.num_inference_steps == 9
+
+
+def test_a_method_blind_to_masks_is_blind(overrides, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method=first_frame", "trainer.max_steps=2"))
+    module, _ = load_run(tmp_path)
+    assert module.use_masks is False
+    assert not any("mask_input" in name for name in module.unet.steering)
+
+
+@pytest.mark.parametrize("noise", ["independent", "lamp"])
+def test_every_noise_trains(overrides, tmp_path, noise):
+    more = [f"method.noise.mode={noise}", "sampling.adain_fraction=0.3", "sampling.first_frame=text_to_image"]
+    train(configure(overrides, f"run_dir={tmp_path}", *more, "trainer.max_steps=1", "trainer.val_check_interval=1"))
+    assert len(list(tmp_path.glob("samples/step-000001/seen/*.mp4"))) == 3
+
+
+BAD = [
+    (["data.train=/nowhere"], "/nowhere"),
+    (["backbone.path=/nowhere"], "model_index.json"),
+    (["ckpt_path=last"], "ckpt_path"),
+    (["method.noise.mode=pink"], "pink"),
+    (["+trainer.max_stepz=3"], "max_stepz"),
+    (["+data.hieght=3"], "hieght"),
+    (["+scheduler.stepz=3"], "stepz"),
+    (["data.num_frames=50"], "short"),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), BAD)
+def test_bad_input_is_a_users_error_that_names_it(overrides, tmp_path, more, words):
+    with pytest.raises(UserError, match=words):
+        train(configure(overrides, f"run_dir={tmp_path}", *more))
+
+
+def test_what_must_be_set_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"data\.train"):
+        train(configure([], f"run_dir={tmp_path}"))
+
+
+def test_a_dry_run_lists_the_clips_and_stops(overrides, tmp_path, capsys):
+    assert train(configure(overrides, f"run_dir={tmp_path}", "data.dry_run=true")) == {}
+    assert "three" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_found(tmp_path):
+    assert find_checkpoint(None, tmp_path) is None
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert find_checkpoint("last", tmp_path) == str(tmp_path / "checkpoints" / "last.ckpt")
+
+
+def command(overrides, *more):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "maskvid.train", *overrides, *more],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+
+
+def test_the_command_prints_one_message_and_exits_1(overrides, tmp_path):
+    process = command(overrides, f"run_dir={tmp_path}", "data.train=/nowhere", f"hydra.run.dir={tmp_path}")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "/nowhere" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_killed_run_is_resumed_bit_for_bit(overrides, run, tmp_path):
+    """Killed at a step nobody chose; the run that goes on ends with the weights of the one that was never killed."""
+    more = [f"run_dir={tmp_path}", f"hydra.run.dir={tmp_path}", "callbacks.checkpoint.every_n_train_steps=1"]
+    process = command(overrides, *more)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    train(configure(overrides, *more[:1], "ckpt_path=last"))
+    first, second = weights(run), weights(tmp_path)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert json.loads((tmp_path / "adapter" / "adapter.json").read_text())["steps"] == 4
