@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 
@@ -35,9 +36,9 @@ class ClipBatch:
     prompts: list[str]
     pooled: torch.Tensor | None = None
 
-    def to(self, *args: torch.device | str | torch.dtype, **kwargs: bool) -> ClipBatch:
+    def to(self, *args: Any, **kwargs: Any) -> ClipBatch:
         """Move every tensor; Lightning calls this to transfer a batch to its device."""
-        moved = {
+        moved: dict[str, Any] = {
             field.name: value.to(*args, **kwargs) if isinstance(value, torch.Tensor) else value
             for field in fields(self)
             for value in [getattr(self, field.name)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,22 @@ def instantiate(node: Any, key: str, **extra: Any) -> Any:
             raise error.__cause__ from error
         reason = " ".join(str(error).split())
         raise UserError(f"{key} cannot be built: {reason}") from error
+
+
+def check_keys(config: DictConfig, place: str = "") -> None:
+    """Refuse keys that a typed level does not have; Hydra lets `+key=value` add them.
+
+    Raises:
+        UserError: Names the key and those that exist.
+    """
+    kind = OmegaConf.get_type(config)
+    known = {entry.name for entry in fields(kind)} if is_dataclass(kind) else None
+    for key in map(str, config):
+        if known is not None and key not in known:
+            raise UserError(f"unknown key {place}{key}: choose one of {', '.join(sorted(known))}.")
+        node = None if OmegaConf.is_missing(config, key) else config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none():
+            check_keys(node, f"{place}{key}.")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from maskvid.clip import ClipBatch
-from maskvid.config import CONF, TrainConfig, entry_point, plain, register
+from maskvid.config import CONF, TrainConfig, check_keys, entry_point, plain, register
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
 from maskvid.masks.video import read_masks
@@ -70,6 +70,7 @@ def generate(config: DictConfig) -> list[Path]:
     Returns:
         Paths of the videos.
     """
+    check_keys(config)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{', '.join(missing)} must be set: generate run=RUN prompt='[a horse] gallops' masks=MASKS.")

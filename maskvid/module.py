@@ -191,12 +191,15 @@ class MaskVidModule(LightningModule):
             ).images
         return self.backbone.encode_frames(2 * images.float() - 1)
 
-    def validation_step(self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Sample]:
+    def validation_step(  # type: ignore[override]  # callbacks, not Lightning, take what is returned
+        self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0
+    ) -> list[Sample]:
         """Sample the batch's prompts and masks; callbacks write and measure what is returned."""
         assert batch.latents is not None
         first = batch.latents[:, 0]
         if self.sampling.first_frame == "text_to_image":
-            first = self.paint_first_frame(batch.prompts, tuple(batch.masks.shape[-2:]), batch.ids)
+            height, width = batch.masks.shape[-2:]
+            first = self.paint_first_frame(batch.prompts, (height, width), batch.ids)
         videos = self.generate(batch, first).cpu()
         set_name = self.set_names[dataloader_idx] if self.set_names else "validation"
         return [
@@ -212,7 +215,7 @@ class MaskVidModule(LightningModule):
             for i in range(len(batch))
         ]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW over the steering; what the mask feeds learns faster than what the motion does."""
         groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
         for name, parameter in self.unet.steering.named_parameters():

@@ -16,7 +16,7 @@ from rich.console import Console
 from maskvid import __version__
 from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
-from maskvid.config import CONF, entry_point, instantiate, plain, register
+from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
 from maskvid.model import Backbone, InflatedUNet
@@ -62,6 +62,7 @@ def train(config: DictConfig) -> dict[str, float]:
     Returns:
         The final metrics, `<set>/<metric>`.
     """
+    check_keys(config)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{', '.join(missing)} must be set, for example by +experiment=horse.")

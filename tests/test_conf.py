@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from maskvid.config import CONF, instantiate
+from maskvid.config import CONF, check_keys, instantiate
+from maskvid.errors import UserError
 from maskvid.model import Backbone
 from maskvid.train import build_module
 
@@ -39,6 +40,8 @@ def test_a_typo_in_an_experiment_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("override", ["method.unet.mask_inputt=true", "sampling.steps=3", "optim.lr=1", "sede=1"])
-def test_an_unknown_key_is_refused(override):
+def test_an_unknown_key_is_refused_with_or_without_plus(override):
     with pytest.raises(ConfigCompositionException):
-        configure("+experiment=horse", f"+{override}")
+        configure("+experiment=horse", override)
+    with pytest.raises(UserError, match=override.split("=")[0]):
+        check_keys(configure("+experiment=horse", f"+{override}"))

@@ -47,6 +47,7 @@ def overrides(triples, tiny_backbone, tmp_path_factory):
         "trainer.val_check_interval=2",
         "sampling.num_inference_steps=2",
         "callbacks.metrics=null",
+        "trainer.log_every_n_steps=1",
         "callbacks.progress=null",
         "+trainer.enable_progress_bar=false",
         "logger=csv",

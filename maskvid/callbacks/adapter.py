@@ -28,6 +28,7 @@ class AdapterFile(Callback):
         """Save on rank zero."""
         if not trainer.is_global_zero:
             return
+        steering = pl_module.get_submodule("unet.steering")
         with averaged(trainer, pl_module):
             description = self.description | {"steps": trainer.global_step}
-            save_adapter(self.folder, pl_module.unet.steering.state_dict(), description)
+            save_adapter(self.folder, steering.state_dict(), description)

@@ -29,7 +29,7 @@ def first_frame_loss(
     error = (prediction[:, 1:].float() - target[:, 1:].float()) ** 2
     if masks is None or foreground_weight == 0:
         return error.mean()
-    b, f = error.shape[:2]
-    small = F.adaptive_avg_pool2d(masks[:, 1:].flatten(0, 1), error.shape[-2:]).unflatten(0, (b, f))
+    b, f, _, h, w = error.shape
+    small = F.adaptive_avg_pool2d(masks[:, 1:].flatten(0, 1), (h, w)).unflatten(0, (b, f))
     weight = 1 + foreground_weight * small
     return (error * (weight / weight.mean())).mean()

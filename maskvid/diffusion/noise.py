@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from maskvid.errors import UserError
@@ -9,9 +11,7 @@ from maskvid.errors import UserError
 NOISES = ("independent", "preserve", "lamp")
 
 
-def shared_noise(
-    shape: tuple[int, int, int, int, int], *, mode: str, alpha: float, generator: torch.Generator
-) -> torch.Tensor:
+def shared_noise(shape: Sequence[int], *, mode: str, alpha: float, generator: torch.Generator) -> torch.Tensor:
     """Draw noise for the frames of clips, in training as in sampling.
 
     `preserve` keeps unit variance: eps_i = sqrt(a) eps_shared + sqrt(1 - a) eps_i. `lamp` is the formula LAMP samples

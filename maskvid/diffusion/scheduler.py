@@ -22,8 +22,9 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
     Raises:
         UserError: No such scheduler, or it does not know a setting.
     """
-    kind = getattr(diffusers, name, None)
-    if not (inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)):
+    kind: Any = getattr(diffusers, name, None)
+    is_scheduler = inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)
+    if not is_scheduler:
         raise UserError(f"scheduler.name={name!r} is no scheduler of diffusers; for example DDIMScheduler.")
     known = inspect.signature(kind).parameters
     unknown = [key for key in settings if key not in known]

@@ -87,23 +87,22 @@ class InflatedUNet(nn.Module):
             self.steering[key] = layer
         unet.set_attn_processor(processors)
         if mask_input:
-            self.steering["mask_input"] = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
-            unet.conv_in.register_forward_hook(_Hook(self.guide, self.steering["mask_input"], None))
+            conv_in = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
+            self.steering["mask_input"] = conv_in
+            unet.conv_in.register_forward_hook(_Hook(self.guide, conv_in, None))
         for name, block in unet.named_modules():
-            if not isinstance(block, Transformer2DModel):
-                continue
-            channels, key = block.config.in_channels, name.replace(".", "-")
-            mask_layer = temporal_layer = None
-            if mask_pyramid:
-                mask_layer = self.steering[f"mask_input-{key}"] = MaskInput(channels, factor=4)
-            if temporal_attention or temporal_conv:
-                temporal_layer = self.steering[f"temporal-{key}"] = TemporalLayer(
-                    channels,
-                    attention=temporal_attention,
-                    conv=temporal_conv,
-                    groups=unet.config.norm_num_groups,
-                )
-            if mask_layer is not None or temporal_layer is not None:
+            if isinstance(block, Transformer2DModel):
+                channels, key = block.config.in_channels, name.replace(".", "-")
+                mask_layer = temporal_layer = None
+                if mask_pyramid:
+                    mask_layer = MaskInput(channels, factor=4)
+                    self.steering[f"mask_input-{key}"] = mask_layer
+                if temporal_attention or temporal_conv:
+                    groups = unet.config.norm_num_groups
+                    temporal_layer = TemporalLayer(
+                        channels, attention=temporal_attention, conv=temporal_conv, groups=groups
+                    )
+                    self.steering[f"temporal-{key}"] = temporal_layer
                 block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()

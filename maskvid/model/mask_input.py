@@ -24,8 +24,8 @@ class MaskInput(nn.Module):
         super().__init__()
         self.factor = factor
         self.conv = nn.Conv2d(2 * factor**2, channels, 3, padding=1)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
+        for parameter in self.conv.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """What to add to a feature map.

@@ -17,6 +17,11 @@ def frame_positions(num_frames: int, width: int, device: torch.device) -> torch.
     return F.pad(torch.cat([angles.sin(), angles.cos()], 1), (0, width - 2 * half))
 
 
+def _zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class TemporalAttention(nn.Module):
     """Attention over frames at each position, with a position code; output weight and bias start at zero.
 
@@ -33,8 +38,7 @@ class TemporalAttention(nn.Module):
         self.to_in = nn.Linear(channels, width)
         self.to_qkv = nn.Linear(width, 3 * width)
         self.to_out = nn.Linear(width, channels)
-        nn.init.zeros_(self.to_out.weight)
-        nn.init.zeros_(self.to_out.bias)
+        _zero(self.to_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(b, f, c, h, w) -> the residual to add, same shape."""
@@ -68,8 +72,7 @@ class TemporalConv(nn.Module):
         self.over_frames = nn.Conv3d(width, width, (3, 1, 1))
         self.up = nn.Conv2d(width, channels, 1)
         self.gate = nn.Conv2d(channels, 1, 1)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
+        _zero(self.up)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(b, f, c, h, w) -> the residual to add, same shape."""
