@@ -1,0 +1,97 @@
+"""Foreground masks from frames: a small U-Net, trained on the embedded world by `python -m maskvid.pretrain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+
+
+class _Block(nn.Sequential):
+    """Two 3x3 convolutions, each normalised and rectified."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for width in (inputs, outputs):
+            layers += [
+                nn.Conv2d(width, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
+
+
+class Segmenter(nn.Module):
+    """A U-Net of four levels that marks the animal.
+
+    Args:
+        channels: Width per level; each level halves the picture, so sizes must divide by 2 ** (levels - 1).
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96)) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        self.down = nn.ModuleList(
+            _Block(inputs, outputs) for inputs, outputs in zip((3, *channels), channels, strict=False)
+        )
+        pairs = list(zip(channels[::-1], channels[-2::-1], strict=False))
+        self.up = nn.ModuleList(_Block(deep + flat, flat) for deep, flat in pairs)
+        self.head = nn.Conv2d(channels[0], 1, 1)
+
+    def logits(self, frames: torch.Tensor) -> torch.Tensor:
+        """Log-odds of the foreground (n, 1, h, w) for frames (n, 3, h, w) in [-1, 1]."""
+        factor = 2 ** (len(self.channels) - 1)
+        if frames.shape[-1] % factor or frames.shape[-2] % factor:
+            raise UserError(
+                f"frames of size {tuple(frames.shape[-2:])} cannot be segmented: resize them so that both sides"
+                f" divide by {factor}"
+            )
+        kept = []
+        x = frames
+        for level, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if level else x)
+            kept.append(x)
+        for block, skip in zip(self.up, kept[-2::-1], strict=True):
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skip], 1))
+        return self.head(x)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Probability of the foreground (n, 1, h, w) in [0, 1] for frames (n, 3, h, w) in [-1, 1]."""
+        return self.logits(frames).sigmoid()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json` and half-precision `model.safetensors`, whole or not at all."""
+        with atomic_write(folder) as temporary:
+            temporary.mkdir()
+            (temporary / "config.json").write_text(json.dumps({"channels": self.channels}, indent=2) + "\n")
+            state = {
+                name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+                for name, value in self.state_dict().items()
+            }
+            save_file(state, temporary / "model.safetensors")
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Segmenter:
+        """Read what `save_pretrained` wrote, in evaluation mode and single precision.
+
+        Raises:
+            UserError: if the folder holds no segmenter.
+        """
+        folder = Path(folder)
+        if not (folder / "config.json").exists():
+            raise UserError(
+                f"segmenter={str(folder)!r} holds no config.json; train one with"
+                " `python -m maskvid.pretrain stage=segmenter`"
+            )
+        settings = json.loads((folder / "config.json").read_text())
+        model = cls(channels=tuple(settings["channels"]))
+        model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=True)
+        return model.eval()

@@ -1,0 +1,152 @@
+"""Train the embedded miniature: `python -m maskvid.pretrain stage=vae|segmenter|clip|backbone|decoder|card|all`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from lightning import seed_everything
+from omegaconf import DictConfig, OmegaConf
+
+from maskvid.errors import UserError
+from maskvid.world.pictures import Pictures
+
+CONF = str(Path(__file__).resolve().parent.parent / "conf")
+
+
+def corpus(config: DictConfig, name: str) -> Pictures:
+    """Pictures of one corpus; rendered first where shards are missing."""
+    from maskvid.world.corpus import load_pictures, render_corpus
+
+    wanted = config.corpora[name]
+    folder = Path(config.corpora.folder) / name
+    if len(list(folder.glob("shard-*.npz"))) * 1000 < wanted.count:
+        render_corpus(folder=folder, seed=wanted.seed, count=wanted.count, progress=config.progress)
+    return load_pictures(folder, limit=wanted.count)
+
+
+def train(config: DictConfig, name: str, build: Callable[[dict[str, Any]], Any]) -> None:
+    """Build the stage called `name` from its settings and fit it."""
+    from maskvid.miniature.stage import fit
+
+    options: dict[str, Any] = OmegaConf.to_container(config[name], resolve=True)  # type: ignore[assignment]
+    save_every = options.pop("save_every")
+    seed_everything(options["settings"]["seed"], verbose=False)
+    settings = options.pop("settings")
+    stage = build({**options, **settings})
+    fit(
+        stage,
+        run=Path(config.runs) / name,
+        assets=Path(config.assets),
+        save_every=save_every,
+        accelerator=config.accelerator,
+        progress=config.progress,
+    )
+
+
+def vae(config: DictConfig) -> None:
+    """Train the VAE into `mini/vae`."""
+    from maskvid.miniature.vae import VaeStage
+
+    pictures = corpus(config, "backbone")
+    train(config, "vae", lambda options: VaeStage(pictures, **options))
+
+
+def decoder(config: DictConfig) -> None:
+    """Go on training the decoder of `mini/vae` alone; the backbone stays valid."""
+    from maskvid.miniature.vae import VaeStage
+
+    pictures = corpus(config, "backbone")
+    start = str(Path(config.runs) / "decoder" / "start")
+    if not Path(start).exists():  # resuming must not start from its own export
+        shutil.copytree(Path(config.assets) / "mini" / "vae", start)
+    train(config, "decoder", lambda options: VaeStage(pictures, start=start, freeze_encoder=True, **options))
+
+
+def segmenter(config: DictConfig) -> None:
+    """Train the segmenter into `mini_segmenter`."""
+    from maskvid.miniature.segmenter import SegmenterStage
+
+    pictures = corpus(config, "encoders")
+    train(config, "segmenter", lambda options: SegmenterStage(pictures, **options))
+
+
+def clip(config: DictConfig) -> None:
+    """Train the CLIP into `mini_clip`."""
+    from maskvid.miniature.clip import ClipStage
+    from maskvid.miniature.tokenizer import build_tokenizer
+    from maskvid.world.captions import vocabulary
+
+    pictures, tokenizer = corpus(config, "encoders"), build_tokenizer(vocabulary())
+    train(config, "clip", lambda options: ClipStage(pictures, tokenizer, **options))
+
+
+def backbone(config: DictConfig) -> None:
+    """Train U-Net and text encoder on latents of the finished VAE into `mini`."""
+    from diffusers import AutoencoderKL
+
+    from maskvid.miniature.backbone import BackboneStage, cached_latents, latent_masks
+    from maskvid.miniature.tokenizer import build_tokenizer
+    from maskvid.world.captions import vocabulary
+
+    pictures = corpus(config, "backbone")
+    vae = AutoencoderKL.from_pretrained(Path(config.assets) / "mini" / "vae").float().eval()
+    latents = cached_latents(vae, pictures, Path(config.runs) / "backbone" / "latents.pt")
+    masks = latent_masks(torch.from_numpy(pictures.masks), tuple(latents.shape[-2:]))
+    tokenizer = build_tokenizer(vocabulary())
+    train(
+        config,
+        "backbone",
+        lambda options: BackboneStage(latents, masks, pictures.captions, tokenizer, vae, **options),
+    )
+
+
+def card(config: DictConfig) -> None:
+    """Measure what was trained on the held-out seed; write the model card and a sheet of samples."""
+    from maskvid.files import atomic_write
+    from maskvid.miniature.card import measure, sheet, training_facts, write_card
+
+    assets = Path(config.assets)
+    figures, samples = measure(assets, corpus(config, "heldout"), **OmegaConf.to_container(config.card))  # type: ignore
+    with atomic_write(assets / "samples.png") as temporary:
+        sheet(samples[:24]).save(temporary)
+    facts = training_facts(OmegaConf.to_container(config, resolve=True), Path(config.runs))  # type: ignore[arg-type]
+    write_card(assets, figures, facts)
+    for figure in figures:
+        print(f"{figure.name}: {figure.reached:.3f} (required {figure.required:g}, n={figure.count})")
+
+
+STAGES: dict[str, Callable[[DictConfig], None]] = {
+    "vae": vae,
+    "segmenter": segmenter,
+    "clip": clip,
+    "backbone": backbone,
+    "card": card,
+    "decoder": decoder,
+}
+
+ALL = ("vae", "segmenter", "clip", "backbone", "decoder", "card")
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="pretrain")
+def main(config: DictConfig) -> None:
+    """Run one stage, or all in order."""
+    try:
+        if config.stage != "all" and config.stage not in STAGES:
+            raise UserError(f"stage={config.stage!r} is none of {', '.join(STAGES)} and all")
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        for name in ALL if config.stage == "all" else [config.stage]:
+            STAGES[name](config)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
