@@ -19,9 +19,8 @@ def test_the_folded_bias_equals_region_agreement_written_out():
     agreement = p * q + (1 - p) * (1 - q)
     expected = dense(query, key, value, strength.view(1, 3, 1, 1) * agreement)
     row = strength.view(1, 3, 1) * (2 * m_query - 1)[:, None]
-    for differentiable in (False, True):  # the fused and the plain path
-        out = guided_attention(query.requires_grad_(differentiable), key, value, row=row, column=m_key)
-        torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
+    out = guided_attention(query, key, value, row=row, column=m_key)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_strong_bias_keeps_foreground_to_foreground():
