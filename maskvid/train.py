@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +112,18 @@ def train(config: DictConfig) -> dict[str, float]:
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
     train(config)
-    run_dir = Path(config.run_dir).resolve()
+    if not config.data.dry_run:
+        print_files(Path(config.run_dir).resolve())
+
+
+def print_files(run_dir: Path) -> None:
+    """Say where the newest videos and strips are, the run directory first."""
     console = Console(soft_wrap=True, highlight=False)
-    samples = run_dir / "samples"
-    newest = max(samples.iterdir(), key=os.path.getmtime) if samples.is_dir() else None
     console.print(f"run: {run_dir}")
-    if newest is not None:
-        for suffix in ("mp4", "png"):
-            for path in sorted(newest.rglob(f"*.{suffix}"))[:1]:
-                console.print(f"{'video' if suffix == 'mp4' else 'strip'}: {path}")
+    newest = max((run_dir / "samples").glob("step-*"), default=None)
+    for kind, suffix in (("video", "mp4"), ("strip", "png")):
+        for path in sorted(newest.rglob(f"*.{suffix}"))[:1] if newest else []:
+            console.print(f"{kind}: {path}")
 
 
 if __name__ == "__main__":
