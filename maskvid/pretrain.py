@@ -13,19 +13,18 @@ import torch
 from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
+from maskvid.config import CONF
 from maskvid.errors import UserError
 from maskvid.world.pictures import Pictures
-
-CONF = str(Path(__file__).resolve().parent.parent / "conf")
 
 
 def corpus(config: DictConfig, name: str) -> Pictures:
     """Pictures of one corpus; rendered first where shards are missing."""
-    from maskvid.world.corpus import load_pictures, render_corpus
+    from maskvid.world.corpus import SHARD, load_pictures, render_corpus
 
     wanted = config.corpora[name]
     folder = Path(config.corpora.folder) / name
-    if len(list(folder.glob("shard-*.npz"))) * 1000 < wanted.count:
+    if len(list(folder.glob("shard-*.npz"))) * SHARD < wanted.count:
         render_corpus(folder=folder, seed=wanted.seed, count=wanted.count, progress=config.progress)
     return load_pictures(folder, limit=wanted.count)
 
@@ -35,12 +34,10 @@ def train(config: DictConfig, name: str, build: Callable[[dict[str, Any]], Any])
     from maskvid.miniature.stage import fit
 
     options: dict[str, Any] = OmegaConf.to_container(config[name], resolve=True)  # type: ignore[assignment]
-    save_every = options.pop("save_every")
-    seed_everything(options["settings"]["seed"], verbose=False)
-    settings = options.pop("settings")
-    stage = build({**options, **settings})
+    save_every, settings = options.pop("save_every"), options.pop("settings")
+    seed_everything(settings["seed"], verbose=False)
     fit(
-        stage,
+        build({**options, **settings}),
         run=Path(config.runs) / name,
         assets=Path(config.assets),
         save_every=save_every,
@@ -97,7 +94,7 @@ def backbone(config: DictConfig) -> None:
     pictures = corpus(config, "backbone")
     vae = AutoencoderKL.from_pretrained(Path(config.assets) / "mini" / "vae").float().eval()
     latents = cached_latents(vae, pictures, Path(config.runs) / "backbone" / "latents.pt")
-    masks = latent_masks(torch.from_numpy(pictures.masks), tuple(latents.shape[-2:]))
+    masks = latent_masks(torch.from_numpy(pictures.masks), (latents.shape[-2], latents.shape[-1]))
     tokenizer = build_tokenizer(vocabulary())
     train(
         config,

@@ -8,7 +8,6 @@ from typing import Any
 import open_clip
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from maskvid.errors import UserError
 
@@ -28,7 +27,7 @@ class ClipEncoder:
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: Any,
         tokenize: Any,
         size: tuple[int, int],
         mean: tuple[float, ...],

@@ -22,7 +22,8 @@ from maskvid.files import atomic_write
 from maskvid.masks.segmenter import Segmenter
 from maskvid.metrics.encoders import ClipEncoder, load_clip
 from maskvid.world import captions
-from maskvid.world.pictures import Pictures, random_attributes
+from maskvid.world.pictures import Pictures
+from maskvid.world.studio import random_attributes
 
 
 @dataclass

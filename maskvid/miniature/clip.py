@@ -92,7 +92,7 @@ class ClipStage(Stage):
 
     def captions(self, index: list[int], draw: torch.Generator) -> tuple[list[str], np.ndarray]:
         """A fresh wording for each picture and a number for what it shows."""
-        rng = np.random.default_rng(torch.randint(1 << 62, (1,), generator=draw).item())
+        rng = np.random.default_rng(int(torch.randint(1 << 62, (1,), generator=draw)))
         texts: list[str] = []
         numbers: list[int] = []
         known: dict[tuple[str, ...], int] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -151,7 +151,7 @@ class Export(Callback):
         module.export(self.folder)
 
 
-def precision(accelerator: str) -> str:
+def precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     """The faster training precision: bfloat16 where hardware multiplies it, else float32.
 
     On processors with AVX-512 but without AMX tiles bfloat16 was measured at 60 % of the speed of float32.
@@ -168,9 +168,7 @@ def fit(
     assets: Path,
     save_every: int = 500,
     accelerator: str = "auto",
-    device_setup: Callable[[Stage], None] | None = None,
     progress: bool = True,
-    limits: Mapping[str, Any] | None = None,
 ) -> Trainer:
     """Train a stage to its `max_steps`, continuing from `run/last.ckpt` if there is one, then export it.
 
@@ -180,9 +178,7 @@ def fit(
         assets: Folder to export to.
         save_every: Steps between checkpoints.
         accelerator: Of the Lightning trainer.
-        device_setup: Called with the stage before training.
         progress: Whether to show a bar.
-        limits: Further arguments of the trainer.
     """
     last = run / "last.ckpt"
     callbacks: list[Callback] = [
@@ -191,8 +187,6 @@ def fit(
     ]
     if progress:
         callbacks.append(RichProgressBar(refresh_rate=10))
-    if device_setup is not None:
-        device_setup(stage)
     trainer = Trainer(
         max_steps=stage.max_steps,
         max_epochs=-1,
@@ -205,7 +199,6 @@ def fit(
         enable_progress_bar=progress,
         enable_model_summary=False,
         gradient_clip_val=1.0,
-        **(limits or {}),
     )
     trainer.fit(stage, DataLoader(Ticks(), batch_size=None), ckpt_path=str(last) if last.exists() else None)
     return trainer

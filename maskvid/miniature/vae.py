@@ -54,19 +54,19 @@ def corners(boxes: torch.Tensor, size: tuple[int, int], crop: tuple[int, int], d
 
 def bounding_boxes(masks: np.ndarray) -> torch.Tensor:
     """Top, left, bottom, right (ends excluded) of each mask, long (n, 4); the whole picture where it is empty."""
-    solid = masks >= 128
+    solid: np.ndarray = np.greater_equal(masks, 128)
     n, h, w = masks.shape
-    rows, columns = solid.any(2), solid.any(1)
+    rows, columns = np.asarray(solid.any(2)), np.asarray(solid.any(1))
     boxes = np.stack(
         [
             rows.argmax(1),
             columns.argmax(1),
-            h - rows[:, ::-1].argmax(1),
-            w - columns[:, ::-1].argmax(1),
+            h - np.flip(rows, 1).argmax(1),
+            w - np.flip(columns, 1).argmax(1),
         ],
         1,
     )
-    return torch.from_numpy(np.where(rows.any(1)[:, None], boxes, [0, 0, h, w])).long()
+    return torch.from_numpy(np.where(rows.max(1, keepdims=True), boxes, [0, 0, h, w])).long()
 
 
 def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,8 @@ class VaeStage(Stage):
         images, masks = self.images[index], self.masks[index]
         if not whole:
             h, w = self.crop
-            places = corners(self.boxes[index], tuple(images.shape[-2:]), (h, w), draw).tolist()
+            height, width = images.shape[-2:]
+            places = corners(self.boxes[index], (height, width), (h, w), draw).tolist()
             images = torch.stack([x[:, t : t + h, q : q + w] for x, (t, q) in zip(images, places, strict=True)])
             masks = torch.stack([x[:, t : t + h, q : q + w] for x, (t, q) in zip(masks, places, strict=True)])
         if torch.rand((), generator=draw) < 0.5:
