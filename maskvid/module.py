@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from maskvid.clip import ClipBatch
 from maskvid.diffusion import first_frame_loss, sample_video, shared_noise
+from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.seeds import seeded
 from maskvid.video import Sample
@@ -53,6 +54,7 @@ class Sampling:
         guidance_scale: Classifier-free guidance; 1 is off.
         adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
         first_frame: `given` (the clip's own) or `text_to_image` (painted by the 2-D backbone from the prompt).
+        first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
         fps: Of the files written.
     """
 
@@ -60,6 +62,13 @@ class Sampling:
     guidance_scale: float = 2.0
     adain_fraction: float = 0.0
     first_frame: str = "given"
+    first_frame_guidance_scale: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no sampling knows."""
+        if self.first_frame not in ("given", "text_to_image"):
+            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose given or text_to_image.")
+
     fps: float = 8.0
 
 
@@ -187,7 +196,13 @@ class MaskVidModule(LightningModule):
         generators = [seeded(self.seed, "first frame", name) for name in seeds]
         with self.unet.plain():
             images = self.backbone.pipeline(
-                prompts, height=size[0], width=size[1], generator=generators, num_inference_steps=25, output_type="pt"
+                prompts,
+                height=size[0],
+                width=size[1],
+                generator=generators,
+                num_inference_steps=25,
+                guidance_scale=self.sampling.first_frame_guidance_scale,
+                output_type="pt",
             ).images
         return self.backbone.encode_frames(2 * images.float() - 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from maskvid.model import Backbone, InflatedUNet
 from maskvid.module import MaskVidModule, Noise, Optim, Sampling
 
 register()
+# What users cannot act on: the frozen U-Net is in evaluation mode on purpose, and the other is Lightning's own affair.
+warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
+warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 
 def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:

@@ -184,6 +184,7 @@ BAD = [
     (["+data.hieght=3"], "hieght"),
     (["+scheduler.stepz=3"], "stepz"),
     (["data.num_frames=50"], "short"),
+    (["sampling.first_frame=drawn"], "drawn"),
 ]
 
 
