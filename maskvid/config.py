@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from maskvid.errors import UserError
-from maskvid.module import Noise, Optim, Sampling
+from maskvid.settings import Noise, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
@@ -85,7 +85,7 @@ class TrainConfig:
 
 @dataclass
 class SamplingOverrides:
-    """Sampling settings that differ from the run's, see `maskvid.module.Sampling`; null takes the run's."""
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
 
     num_inference_steps: int | None = None
     guidance_scale: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,64 +11,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from maskvid.clip import ClipBatch
 from maskvid.diffusion import first_frame_loss, sample_video, shared_noise
-from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.seeds import seeded
+from maskvid.settings import Noise, Optim, Sampling
 from maskvid.video import Sample
-
-
-@dataclass(kw_only=True)
-class Noise:
-    """How frames share noise, see `shared_noise`; the same in training as in sampling."""
-
-    mode: str = "preserve"
-    alpha: float = 0.2
-
-
-@dataclass(kw_only=True)
-class Optim:
-    """AdamW with a linear warm-up and a linear decay over the last part of training.
-
-    Attributes:
-        learning_rate: Of temporal layers and attention.
-        mask_learning_rate: Of the mask input and of the attention biases' strengths.
-        weight_decay: AdamW's.
-        warmup_steps: Optimiser steps until the full rate.
-        decay_from: Share of training after which the rate falls to zero.
-    """
-
-    learning_rate: float = 3e-4
-    mask_learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 20
-    decay_from: float = 0.5
-
-
-@dataclass(kw_only=True)
-class Sampling:
-    """How videos are sampled.
-
-    Attributes:
-        num_inference_steps: Denoising steps.
-        guidance_scale: Classifier-free guidance; 1 is off.
-        adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
-        first_frame: `given` (the clip's own) or `text_to_image` (painted by the 2-D backbone from the prompt).
-        first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
-        fps: Of the files written.
-    """
-
-    num_inference_steps: int = 25
-    guidance_scale: float = 2.0
-    adain_fraction: float = 0.0
-    first_frame: str = "given"
-    first_frame_guidance_scale: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Refuse what no sampling knows."""
-        if self.first_frame not in ("given", "text_to_image"):
-            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose given or text_to_image.")
-
-    fps: float = 8.0
 
 
 class MaskVidModule(LightningModule):
@@ -145,24 +90,23 @@ class MaskVidModule(LightningModule):
         return self.unet(latents, timesteps, batch.text, masks=masks, subject=batch.subject, pooled=batch.pooled)
 
     @torch.no_grad()
-    def generate(self, batch: ClipBatch, first_frame: torch.Tensor, *, seed: int | None = None) -> torch.Tensor:
+    def generate(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
         """Sample videos for prompts and masks.
 
         Args:
             batch: Text, subject and masks; latents and frames are not looked at.
             first_frame: (b, c, h, w), clean scaled latents.
-            seed: Instead of the module's.
 
         Returns:
             Frames (b, f, 3, H, W) in [-1, 1], float32, on the module's device.
         """
         b, f = batch.masks.shape[:2]
-        seed = self.seed if seed is None else seed
         # One generator for each clip: a video does not depend on its neighbours in the batch.
         shape = (1, f, *first_frame.shape[1:])
         mode, alpha = self.noise.mode, self.noise.alpha
         draws = [
-            shared_noise(shape, mode=mode, alpha=alpha, generator=seeded(seed, "sample", name)) for name in batch.ids
+            shared_noise(shape, mode=mode, alpha=alpha, generator=seeded(self.seed, "sample", name))
+            for name in batch.ids
         ]
         empty = self._without_prompt(batch)
 
@@ -181,30 +125,15 @@ class MaskVidModule(LightningModule):
         )
         return torch.stack([self.backbone.decode_latents(clip) for clip in latents])
 
-    @torch.no_grad()
-    def paint_first_frame(self, prompts: list[str], size: tuple[int, int], seeds: list[str]) -> torch.Tensor:
-        """First frames by plain text-to-image with the untouched 2-D backbone.
-
-        Args:
-            prompts: b captions.
-            size: (H, W) in pixels.
-            seeds: One name for each; the picture depends on it and on the module's seed.
-
-        Returns:
-            Clean scaled latents (b, c, h, w).
-        """
-        generators = [seeded(self.seed, "first frame", name) for name in seeds]
+    def paint_first_frame(self, prompts: list[str], size: tuple[int, int], names: list[str]) -> torch.Tensor:
+        """First frames (b, c, h, w) by plain text-to-image with the untouched 2-D U-Net, a seed for each name."""
         with self.unet.plain():
-            images = self.backbone.pipeline(
+            return self.backbone.paint(
                 prompts,
-                height=size[0],
-                width=size[1],
-                generator=generators,
-                num_inference_steps=25,
+                size,
+                generators=[seeded(self.seed, "first frame", name) for name in names],
                 guidance_scale=self.sampling.first_frame_guidance_scale,
-                output_type="pt",
-            ).images
-        return self.backbone.encode_frames(2 * images.float() - 1)
+            )
 
     def validation_step(  # type: ignore[override]  # callbacks, not Lightning, take what is returned
         self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0

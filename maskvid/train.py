@@ -21,7 +21,8 @@ from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, re
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
 from maskvid.model import Backbone, InflatedUNet
-from maskvid.module import MaskVidModule, Noise, Optim, Sampling
+from maskvid.module import MaskVidModule
+from maskvid.settings import Noise, Optim, Sampling
 
 register()
 # What users cannot act on: the frozen U-Net is in evaluation mode on purpose, and the other is Lightning's own affair.

@@ -109,6 +109,39 @@ class Backbone:
         marks = torch.stack([self._mark(p, s, text.shape[1]) for p, s in zip(prompts, subjects, strict=True)])
         return text, marks.to(device), pooled
 
+    @torch.no_grad()
+    def paint(
+        self,
+        prompts: list[str],
+        size: tuple[int, int],
+        *,
+        generators: list[torch.Generator],
+        guidance_scale: float,
+        num_inference_steps: int = 25,
+    ) -> torch.Tensor:
+        """Pictures by plain text-to-image.
+
+        Args:
+            prompts: b captions.
+            size: (H, W) in pixels.
+            generators: One for each prompt, on the CPU.
+            guidance_scale: Classifier-free guidance.
+            num_inference_steps: Denoising steps of the backbone's own scheduler.
+
+        Returns:
+            Scaled latents (b, c, h, w) of the pictures.
+        """
+        images = self.pipeline(
+            prompts,
+            height=size[0],
+            width=size[1],
+            generator=generators,
+            guidance_scale=guidance_scale,
+            num_inference_steps=num_inference_steps,
+            output_type="pt",
+        ).images
+        return self.encode_frames(2 * images.float() - 1)
+
     def _mark(self, prompt: str, subject: str | None, length: int) -> torch.Tensor:
         marks = torch.zeros(length)
         if not subject:

@@ -1,0 +1,61 @@
+"""Settings of the module, as conf/ names them and as a run keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maskvid.errors import UserError
+
+
+@dataclass(kw_only=True)
+class Noise:
+    """How frames share noise, see `shared_noise`; the same in training as in sampling."""
+
+    mode: str = "preserve"
+    alpha: float = 0.2
+
+
+@dataclass(kw_only=True)
+class Optim:
+    """AdamW with a linear warm-up and a linear decay over the last part of training.
+
+    Attributes:
+        learning_rate: Of temporal layers and attention.
+        mask_learning_rate: Of the mask input and of the attention biases' strengths.
+        weight_decay: AdamW's.
+        warmup_steps: Optimiser steps until the full rate.
+        decay_from: Share of training after which the rate falls to zero.
+    """
+
+    learning_rate: float = 3e-4
+    mask_learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 20
+    decay_from: float = 0.5
+
+
+@dataclass(kw_only=True)
+class Sampling:
+    """How videos are sampled.
+
+    Attributes:
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance; 1 is off.
+        adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
+        first_frame: `given` (the clip's own) or `text_to_image` (painted by the 2-D backbone from the prompt).
+        first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
+        fps: Of the files written.
+    """
+
+    num_inference_steps: int = 25
+    guidance_scale: float = 2.0
+    adain_fraction: float = 0.0
+    first_frame: str = "given"
+    first_frame_guidance_scale: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no sampling knows."""
+        if self.first_frame not in ("given", "text_to_image"):
+            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose given or text_to_image.")
+
+    fps: float = 8.0
