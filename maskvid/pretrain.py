@@ -123,11 +123,9 @@ STAGES: dict[str, Callable[[DictConfig], None]] = {
     "segmenter": segmenter,
     "clip": clip,
     "backbone": backbone,
-    "card": card,
     "decoder": decoder,
+    "card": card,
 }
-
-ALL = ("vae", "segmenter", "clip", "backbone", "decoder", "card")
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="pretrain")
@@ -138,7 +136,7 @@ def main(config: DictConfig) -> None:
             raise UserError(f"stage={config.stage!r} is none of {', '.join(STAGES)} and all")
         if config.threads is not None:
             torch.set_num_threads(config.threads)
-        for name in ALL if config.stage == "all" else [config.stage]:
+        for name in STAGES if config.stage == "all" else [config.stage]:
             STAGES[name](config)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

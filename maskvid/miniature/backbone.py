@@ -125,6 +125,8 @@ class BackboneStage(Stage):
         drop: Share of captions replaced by the empty prompt.
         foreground: Extra weight of the animal where the noise still lets it be seen (our interpretation: the weight is
             multiplied by the signal's share of the variance, so that it does not bias what is decided from noise).
+        start: Folder of an exported miniature of this architecture to start from, or None. Its latents must be those of
+            `vae`.
         settings: Keyword arguments of `Stage`.
     """
 
@@ -142,12 +144,19 @@ class BackboneStage(Stage):
         batch: int = 32,
         drop: float = 0.1,
         foreground: float = 1.0,
+        start: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         c, h, w = latents.shape[-3:]
         self.unet = build_unet(channels, width=width, size=(h, w), latent_channels=c)
         self.text = build_text_encoder(tokenizer, width=width, layers=text_layers)
+        if start is not None:
+            given = UNet2DConditionModel.from_pretrained(start, subfolder="unet")
+            self.unet.load_state_dict(given.float().state_dict())
+            self.text.load_state_dict(
+                CLIPTextModel.from_pretrained(start, subfolder="text_encoder").float().state_dict()
+            )
         self.latents, self.masks = latents, masks
         self.tokens = tokenize(tokenizer, captions)
         self.empty = tokenize(tokenizer, [""])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTokenizer
 
@@ -67,6 +67,7 @@ class ClipStage(Stage):
         text: open_clip's `text_cfg` without vocabulary and context.
         batch: Pairs per step.
         jitter: Strength of the colour jitter; small, or coats and times of day blend.
+        start: Folder of an exported CLIP of this architecture to start from, or None.
         settings: Keyword arguments of `Stage`.
     """
 
@@ -80,11 +81,14 @@ class ClipStage(Stage):
         text: dict[str, Any],
         batch: int = 64,
         jitter: float = 0.1,
+        start: str | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.config = model_config(tokenizer, embed_dim=embed_dim, vision=vision, text=text)
         self.clip = build(self.config)
+        if start is not None:
+            self.clip.load_state_dict(load_file(Path(start) / "open_clip_model.safetensors"))
         self.tokenizer = tokenizer
         self.pictures = pictures
         self.images = torch.from_numpy(pictures.images).permute(0, 3, 1, 2)

@@ -31,14 +31,25 @@ class SegmenterStage(Stage):
         channels: Width per level.
         batch: Pictures per step.
         jitter: Strength of the colour jitter.
+        start: Folder of a segmenter of these channels to start from, or None.
         settings: Keyword arguments of `Stage`.
     """
 
     def __init__(
-        self, pictures: Pictures, *, channels: Sequence[int], batch: int = 16, jitter: float = 0.25, **settings: Any
+        self,
+        pictures: Pictures,
+        *,
+        channels: Sequence[int],
+        batch: int = 16,
+        jitter: float = 0.25,
+        start: str | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        self.segmenter = Segmenter(tuple(channels)).to(memory_format=torch.channels_last)
+        self.segmenter = Segmenter(tuple(channels))
+        if start is not None:
+            self.segmenter.load_state_dict(Segmenter.from_pretrained(start).state_dict())
+        self.segmenter.to(memory_format=torch.channels_last)
         self.images = torch.from_numpy(pictures.images).permute(0, 3, 1, 2)
         self.masks = torch.from_numpy(pictures.masks)[:, None]
         self.batch, self.jitter = batch, jitter

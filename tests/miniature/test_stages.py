@@ -35,17 +35,17 @@ def vae_stage(pictures, steps=2, **more):
     )
 
 
-def segmenter_stage(pictures, steps=2):
+def segmenter_stage(pictures, steps=2, **more):
     seed_everything(0, verbose=False)
-    return SegmenterStage(pictures, channels=[4, 8], batch=4, **settings(steps))
+    return SegmenterStage(pictures, channels=[4, 8], batch=4, **settings(steps), **more)
 
 
-def clip_stage(pictures, tokenizer, steps=2):
+def clip_stage(pictures, tokenizer, steps=2, **more):
     seed_everything(0, verbose=False)
-    return ClipStage(pictures, tokenizer, batch=4, **CLIP, **settings(steps))
+    return ClipStage(pictures, tokenizer, batch=4, **CLIP, **settings(steps), **more)
 
 
-def backbone_stage(pictures, tokenizer, steps=2, ema=0.9):
+def backbone_stage(pictures, tokenizer, steps=2, ema=0.9, **more):
     seed_everything(0, verbose=False)
     vae = build((8, 8, 16), latent_channels=4)
     latents = torch.randn(2, len(pictures), 4, 8, 12, generator=generator(0, 0))
@@ -61,6 +61,7 @@ def backbone_stage(pictures, tokenizer, steps=2, ema=0.9):
         text_layers=1,
         batch=4,
         **settings(steps, ema=ema),
+        **more,
     )
 
 
@@ -170,6 +171,20 @@ def test_latents_are_kept_for_one_vae_only(pictures, tmp_path):
     assert torch.equal(cached_latents(vae, pictures, tmp_path / "latents.pt"), first)
     other = build((8, 8, 16))
     assert not torch.equal(cached_latents(other, pictures, tmp_path / "latents.pt"), first)
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "clip", "backbone"])
+def test_a_stage_can_start_from_shipped_weights(kind, pictures, tokenizer, tmp_path):
+    builders = {
+        "segmenter": ("mini_segmenter", lambda **more: segmenter_stage(pictures, **more)),
+        "clip": ("mini_clip", lambda **more: clip_stage(pictures, tokenizer, **more)),
+        "backbone": ("mini", lambda **more: backbone_stage(pictures, tokenizer, ema=0.0, **more)),
+    }
+    name, make = builders[kind]
+    trained = train(make(), tmp_path).state_dict()
+    started = make(start=str(tmp_path / "assets" / name)).state_dict()
+    for key, value in trained.items():
+        torch.testing.assert_close(started[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
 @pytest.mark.parametrize("kind", ["vae", "segmenter", "clip", "backbone"])
