@@ -109,7 +109,9 @@ def card(config: DictConfig) -> None:
     from maskvid.miniature.card import measure, sheet, training_facts, write_card
 
     assets = Path(config.assets)
-    figures, samples = measure(assets, corpus(config, "heldout"), **OmegaConf.to_container(config.card))  # type: ignore
+    settings: dict[str, Any] = OmegaConf.to_container(config.card, resolve=True)  # type: ignore[assignment]
+    del settings["notes"]  # of how the weights came about: for the facts below
+    figures, samples = measure(assets, corpus(config, "heldout"), **settings)
     with atomic_write(assets / "samples.png") as temporary:
         sheet(samples[:24]).save(temporary)
     facts = training_facts(OmegaConf.to_container(config, resolve=True), Path(config.runs))  # type: ignore[arg-type]

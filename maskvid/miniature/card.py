@@ -253,14 +253,11 @@ def training_facts(config: dict[str, Any], runs: Path) -> dict[str, str]:
     """
     facts = {}
     for name in ("vae", "segmenter", "clip", "backbone", "decoder"):
+        facts[name] = config["card"]["notes"][name]
         last = runs / name / "last.ckpt"
-        done = "unknown"
         if last.exists():
-            done = str(torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-        settings = config[name]["settings"]
-        facts[name] = (
-            f"{done} steps of {config[name]['batch']}, learning rate {settings['lr']:g}, seed {settings['seed']}"
-        )
+            steps = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+            facts[name] = f"{steps} steps, seed {config[name]['settings']['seed']}; {facts[name]}"
     corpora = config["corpora"]
     facts["corpora"] = ", ".join(
         f"{name}: {corpora[name]['count']} pictures of seed {corpora[name]['seed']}"

@@ -41,7 +41,7 @@ def test_all_stages_run_in_order_and_the_card_is_written(config, tmp_path):
         stage(config)
     card = (tmp_path / "assets" / "MODEL_CARD.md").read_text()
     assert card.count("| **no** |") + card.count("| yes |") == 10
-    assert "| backbone | 1 steps of 2" in card
+    assert "| backbone | 1 steps, seed 20;" in card
     assert (tmp_path / "assets" / "samples.png").exists()
 
 
