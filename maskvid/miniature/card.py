@@ -124,7 +124,8 @@ def random_prompts(count: int, seed: int) -> tuple[list[str], list[dict[str, str
     while len(texts) < count:
         attributes = random_attributes(rng)
         text, _ = captions.caption(attributes, rng)
-        grounds = [sentence.removeprefix("a dog ") for sentence in captions.zero_shot("ground", attributes["ground"])]
+        sentences = captions.zero_shot("ground", attributes["ground"])
+        grounds = [sentence.removeprefix("a dog ") for sentence in sentences if sentence.startswith("a dog ")]
         if any(words in text for words in grounds) and attributes["coat"] in text:
             texts.append(text)
             wanted.append(attributes)

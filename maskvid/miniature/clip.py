@@ -66,6 +66,8 @@ class ClipStage(Stage):
         vision: open_clip's `vision_cfg`.
         text: open_clip's `text_cfg` without vocabulary and context.
         batch: Pairs per step.
+        hard: Share of batches whose pictures agree in ground and time, so that only the animal tells them apart.
+        bare: Share of captions that name the animal without its coat, as zero-shot questions about species do.
         jitter: Strength of the colour jitter; small, or coats and times of day blend.
         start: Folder of an exported CLIP of this architecture to start from, or None.
         settings: Keyword arguments of `Stage`.
@@ -80,6 +82,8 @@ class ClipStage(Stage):
         vision: dict[str, Any],
         text: dict[str, Any],
         batch: int = 64,
+        hard: float = 0.5,
+        bare: float = 0.25,
         jitter: float = 0.1,
         start: str | None = None,
         **settings: Any,
@@ -92,7 +96,11 @@ class ClipStage(Stage):
         self.tokenizer = tokenizer
         self.pictures = pictures
         self.images = torch.from_numpy(pictures.images).permute(0, 3, 1, 2)
-        self.batch, self.jitter = batch, jitter
+        self.batch, self.hard, self.bare, self.jitter = batch, hard, bare, jitter
+        scenes: dict[tuple[str, str], list[int]] = {}
+        for i, attributes in enumerate(pictures.attributes):
+            scenes.setdefault((attributes["ground"], attributes["time"]), []).append(i)
+        self.scenes = [torch.tensor(members) for members in scenes.values()]
 
     def captions(self, index: list[int], draw: torch.Generator) -> tuple[list[str], np.ndarray]:
         """A fresh wording for each picture and a number for what it shows."""
@@ -102,13 +110,23 @@ class ClipStage(Stage):
         known: dict[tuple[str, ...], int] = {}
         for i in index:
             attributes = self.pictures.attributes[i]
-            texts.append(captions.caption(attributes, rng)[0])
+            text, subject = captions.caption(attributes, rng)
+            bare = rng.random() < self.bare
+            texts.append(text.replace(subject, f"a {attributes['species']}") if bare else text)
             numbers.append(known.setdefault(tuple(attributes.values()), len(known)))
         return texts, np.array(numbers)
 
+    def members(self, draw: torch.Generator) -> torch.Tensor:
+        """Indices of a batch: from everywhere, or from one scene, drawn by its size."""
+        if torch.rand((), generator=draw) >= self.hard:
+            return torch.randint(len(self.images), (self.batch,), generator=draw)
+        anyone = int(torch.randint(len(self.images), (1,), generator=draw))
+        scene = next(members for members in self.scenes if (members == anyone).any())
+        return scene[torch.randint(len(scene), (self.batch,), generator=draw)]
+
     def loss(self, draw: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Cross-entropy to all positives, both ways."""
-        index = torch.randint(len(self.images), (self.batch,), generator=draw)
+        index = self.members(draw)
         frames = self.images[index].float() / 127.5 - 1
         if torch.rand((), generator=draw) < 0.5:
             frames = frames.flip(-1)

@@ -104,11 +104,15 @@ class Stage(LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then average: a hook at the batch's end would come after that of the checkpoint callback."""
+        super().optimizer_step(*args, **kwargs)
+        if self.ema:
+            self.move_average()
+
     @torch.no_grad()
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def move_average(self) -> None:
         """Move the average; its decay grows with the steps so that early weights are soon forgotten."""
-        if not self.ema:
-            return
         weights = dict(self.named_parameters())
         if not self.average:
             self.average = {name: weight.detach().clone() for name, weight in weights.items()}
