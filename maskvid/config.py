@@ -43,6 +43,7 @@ class UNetConfig:
     subject_branch: bool = False
     mask_input: bool = False
     mask_pyramid: bool = False
+    first_frame_input: bool = False
     temporal_attention: bool = False
     temporal_conv: bool = False
     gradient_checkpointing: bool = False

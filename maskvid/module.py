@@ -163,7 +163,8 @@ class MaskVidModule(LightningModule):
         """AdamW over the steering; what the mask feeds learns faster than what the motion does."""
         groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
         for name, parameter in self.unet.steering.named_parameters():
-            groups[name.startswith("mask_input") or name.endswith(("strength", "gate"))].append(parameter)
+            is_guide = name.startswith(("mask_input", "first_frame_input")) or name.endswith(("strength", "gate"))
+            groups[is_guide].append(parameter)
         rates = {False: self.optim.learning_rate, True: self.optim.mask_learning_rate}
         optimizer = torch.optim.AdamW(
             [{"params": parameters, "lr": rates[kind]} for kind, parameters in groups.items() if parameters],

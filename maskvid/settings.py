@@ -21,7 +21,7 @@ class Optim:
 
     Attributes:
         learning_rate: Of temporal layers and attention.
-        mask_learning_rate: Of the mask input and of the attention biases' strengths.
+        mask_learning_rate: Of the mask's and first frame's inputs and of the attention biases' strengths.
         weight_decay: AdamW's.
         warmup_steps: Optimiser steps until the full rate.
         decay_from: Share of training after which the rate falls to zero.

@@ -19,27 +19,26 @@ class Guide:
         masks: (b, f, 1, H, W) in [0, 1], or None when no mask steers.
         mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
             the area that a token covers, 1 = foreground. Empty when no mask steers.
+        first_frame: (b, c, h, w), the clean latents of frame 0, or None.
         subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
     """
 
     num_frames: int | None = None
     masks: torch.Tensor | None = None
     mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
+    first_frame: torch.Tensor | None = None
     subject: torch.Tensor | None = None
 
-    def set(
-        self, num_frames: int, masks: torch.Tensor | None, subject: torch.Tensor | None, latent_size: tuple[int, int]
-    ) -> None:
+    def set(self, latents: torch.Tensor, masks: torch.Tensor | None, subject: torch.Tensor | None) -> None:
         """Describe the next forward pass.
 
         Args:
-            num_frames: f.
+            latents: (b, f, c, h, w), frame 0 clean; every attention grid is a halving of (h, w).
             masks: (b, f, 1, H, W) in [0, 1], or None.
             subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
-            latent_size: height and width of the latents; every attention grid is a halving of it.
         """
-        self.num_frames, self.masks = num_frames, masks
-        self.mask_tokens = {} if masks is None else token_masks(masks, latent_size)
+        self.num_frames, self.masks, self.first_frame = latents.shape[1], masks, latents[:, 0]
+        self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
         self.subject = None
         if subject is not None:
             unmarked = subject.sum(1, keepdim=True) == 0
@@ -47,7 +46,7 @@ class Guide:
 
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames, self.masks, self.mask_tokens, self.subject = None, None, {}, None
+        self.num_frames, self.masks, self.first_frame, self.mask_tokens, self.subject = None, None, None, {}, None
 
 
 def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:

@@ -19,6 +19,7 @@ from maskvid.model.attention import (
     SelfAttentionProcessor,
     SelfSteering,
 )
+from maskvid.model.first_frame_input import FirstFrameInput
 from maskvid.model.guide import Guide
 from maskvid.model.mask_input import MaskInput
 from maskvid.model.temporal import TemporalLayer
@@ -44,6 +45,7 @@ class InflatedUNet(nn.Module):
         subject_branch: Whether the gated branch over the subject's tokens exists.
         mask_input: Whether the mask enters behind `conv_in`, at full resolution.
         mask_pyramid: Whether it also enters behind each spatial transformer, at four times that map's resolution.
+        first_frame_input: Whether the first frame's latents enter behind `conv_in`.
         temporal_attention: Whether temporal attention exists.
         temporal_conv: Whether the temporal convolution exists.
         gradient_checkpointing: Trade time for memory in training.
@@ -63,6 +65,7 @@ class InflatedUNet(nn.Module):
         subject_branch: bool = True,
         mask_input: bool = True,
         mask_pyramid: bool = True,
+        first_frame_input: bool = True,
         temporal_attention: bool = True,
         temporal_conv: bool = True,
         gradient_checkpointing: bool = False,
@@ -90,6 +93,10 @@ class InflatedUNet(nn.Module):
             conv_in = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
             self.steering["mask_input"] = conv_in
             unet.conv_in.register_forward_hook(_Hook(self.guide, conv_in, None))
+        if first_frame_input:
+            first = FirstFrameInput(unet.config.in_channels, unet.conv_in.out_channels)
+            self.steering["first_frame_input"] = first
+            unet.conv_in.register_forward_hook(_FirstFrameHook(self.guide, first))
         for name, block in unet.named_modules():
             if isinstance(block, Transformer2DModel):
                 channels, key = block.config.in_channels, name.replace(".", "-")
@@ -136,7 +143,7 @@ class InflatedUNet(nn.Module):
                 f"masks of size {tuple(masks.shape[-2:])} for latents of size {(h, w)}: "
                 f"give masks at {self.vae_scale_factor} times the latents' size."
             )
-        self.guide.set(f, masks, subject, (h, w))
+        self.guide.set(latents, masks, subject)
         levels = timesteps[:, None].repeat(1, f)
         levels[:, 0] = 0
         added = None
@@ -185,6 +192,19 @@ class _Hook:
         if isinstance(out, torch.Tensor):
             return sample
         return (sample, *out[1:]) if isinstance(out, tuple) else type(out)(sample=sample)
+
+
+class _FirstFrameHook:
+    """Adds the first frame to what `conv_in` returns."""
+
+    def __init__(self, guide: Guide, layer: FirstFrameInput) -> None:
+        self.guide, self.layer = guide, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
+        guide = self.guide
+        if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
+            return None
+        return out + self.layer(guide.first_frame, guide.masks, guide.num_frames).to(out.dtype)
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

@@ -41,6 +41,6 @@ def test_masks_are_averaged_over_the_area_of_a_token():
 
 def test_without_a_marked_subject_the_whole_prompt_is_the_subject():
     guide = Guide()
-    guide.set(2, None, torch.tensor([[0.0, 1, 0], [0, 0, 0]]), (4, 4))
+    guide.set(torch.zeros(2, 2, 4, 4, 4), None, torch.tensor([[0.0, 1, 0], [0, 0, 0]]))
     assert guide.subject is not None
     assert guide.subject.tolist() == [[0, 1, 0], [1, 1, 1]]

@@ -1,0 +1,45 @@
+"""The clean first frame as further input channels of the U-Net."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class FirstFrameInput(nn.Module):
+    """A zero-started convolution from the first frame's latents to the features behind `conv_in` (ours).
+
+    Attention finds in the first frame what looks alike; this tells each place what stood there, so that a background
+    which does not move need not be found again. The latents are given twice, masked to the first frame's background
+    and whole, because what stood at the foreground has moved on.
+
+    Args:
+        latent_channels: Channels of the latents.
+        channels: Output channels of `conv_in`.
+    """
+
+    def __init__(self, latent_channels: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2 * latent_channels, channels, 3, padding=1)
+        for parameter in self.conv.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, first_frame: torch.Tensor, masks: torch.Tensor | None, num_frames: int) -> torch.Tensor:
+        """What to add to `conv_in`'s output.
+
+        Args:
+            first_frame: (b, c, h, w), clean latents.
+            masks: (b, f, 1, H, W) in [0, 1], or None: then all of the picture counts as background.
+            num_frames: f.
+
+        Returns:
+            (b f, channels, h, w); zero for frame 0, the reference.
+        """
+        background = first_frame
+        if masks is not None:
+            h, w = first_frame.shape[-2:]
+            background = first_frame * (1 - F.adaptive_avg_pool2d(masks[:, 0], (h, w)))
+        features = self.conv(torch.cat([first_frame, background], 1)).unsqueeze(1)
+        later = features.expand(-1, num_frames - 1, -1, -1, -1)
+        return torch.cat([torch.zeros_like(features), later], 1).flatten(0, 1)
