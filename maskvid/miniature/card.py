@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -250,15 +251,14 @@ def training_facts(config: dict[str, Any], runs: Path) -> dict[str, str]:
 
     Args:
         config: The resolved configuration of `python -m maskvid.pretrain`.
-        runs: Folder of the stages' checkpoints; says how many steps were really done.
+        runs: Folder of the stages' runs, whose `facts.json` says how many steps were really done.
     """
     facts = {}
     for name in ("vae", "segmenter", "clip", "backbone", "decoder"):
         facts[name] = config["card"]["notes"][name]
-        last = runs / name / "last.ckpt"
-        if last.exists():
-            steps = torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"]
-            facts[name] = f"{steps} steps, seed {config[name]['settings']['seed']}; {facts[name]}"
+        done = runs / name / "facts.json"
+        if done.exists():
+            facts[name] = "{steps} steps, seed {seed}; ".format(**json.loads(done.read_text())) + facts[name]
     corpora = config["corpora"]
     facts["corpora"] = ", ".join(
         f"{name}: {corpora[name]['count']} pictures of seed {corpora[name]['seed']}"

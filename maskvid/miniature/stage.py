@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
+
+from maskvid.files import atomic_write
 
 
 class Ticks(IterableDataset[int]):
@@ -205,4 +208,7 @@ def fit(
         gradient_clip_val=1.0,
     )
     trainer.fit(stage, DataLoader(Ticks(), batch_size=None), ckpt_path=str(last) if last.exists() else None)
+    trainer.save_checkpoint(last)  # the last steps too, where `save_every` does not divide them
+    with atomic_write(run / "facts.json") as temporary:
+        temporary.write_text(json.dumps({"steps": trainer.global_step, "seed": stage.seed}) + "\n")
     return trainer
