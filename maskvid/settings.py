@@ -48,7 +48,7 @@ class Sampling:
     """
 
     num_inference_steps: int = 25
-    guidance_scale: float = 2.0
+    guidance_scale: float = 7.5
     adain_fraction: float = 0.0
     first_frame: str = "given"
     first_frame_guidance_scale: float = 4.0
