@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,22 @@ def split_subject(prompt: str) -> tuple[str, str | None]:
     if len(marked) > 1 or "[" in text or "]" in text:
         raise UserError(f"prompt={prompt!r}: mark one subject, for example '[a zebra] gallops across snow'.")
     return text, (marked[0] if marked else None)
+
+
+def quote_prompts(arguments: list[str]) -> list[str]:
+    """Quote `prompt=...` for Hydra, whose grammar takes brackets for a list and commas for a sweep.
+
+    A value that is quoted already, or a list of quoted prompts, is left as it is.
+    """
+
+    def quoted(argument: str) -> str:
+        key, _, value = argument.partition("=")
+        if key != "prompt" or re.match(r"""\s*\[?\s*["']""", value):
+            return argument
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{key}="{escaped}"'
+
+    return [quoted(argument) for argument in arguments]
 
 
 def load_run(run: str | Path, *, sampling: dict[Any, Any] | None = None) -> tuple[MaskVidModule, DictConfig]:
@@ -127,4 +144,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = quote_prompts(sys.argv[1:])
     main()

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from maskvid.config import CONF
 from maskvid.errors import UserError
-from maskvid.generate import generate, load_run
+from maskvid.generate import generate, load_run, quote_prompts
 from maskvid.model import read_adapter
 from maskvid.train import find_checkpoint, train
 from tests.data.tiny import write_triple
@@ -152,6 +152,14 @@ def test_same_seed_same_video_and_another_seed_another(run, triples, tmp_path):
     assert first == video(5, "b")
     assert first[0] != video(6, "c")[0]
     assert len(list((tmp_path / "a").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("prompt", ["[a fox] runs, fast", 'a "fox" runs', "a fox", '["[a fox] runs","a bird"]'])
+def test_prompts_reach_hydra_whole(prompt):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = compose("generate", overrides=quote_prompts(["run=r", "masks=m", f"prompt={prompt}"]))
+    expected = ["[a fox] runs", "a bird"] if prompt.startswith('["') else prompt
+    assert config.prompt == expected
 
 
 def test_generation_samples_with_the_runs_settings(run):
