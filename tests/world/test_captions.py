@@ -105,4 +105,5 @@ def test_words_and_pictures_on_disk_need_no_renderer() -> None:
         "import sys; sys.modules['mujoco'] = None\n"  # as if it were not installed
         "import maskvid.world.captions, maskvid.world.pictures, maskvid.world.corpus, maskvid.world.movements\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
