@@ -42,6 +42,7 @@ def train(config: DictConfig, name: str, build: Callable[[dict[str, Any]], Any])
         assets=Path(config.assets),
         save_every=save_every,
         accelerator=config.accelerator,
+        compile=config.compile,
         progress=config.progress,
     )
 

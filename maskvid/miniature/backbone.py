@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -36,7 +35,7 @@ def build_unet(
         latent_channels: Channels of the latents.
         head: Channels of an attention head.
     """
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         sample_size=size,
         in_channels=latent_channels,
         out_channels=latent_channels,
@@ -48,8 +47,6 @@ def build_unet(
         attention_head_dim=tuple(max(1, c // head) for c in channels),  # a historical name: the number of heads
         norm_num_groups=16,
     )
-    unet.set_attn_processor(AttnProcessor())  # the fused kernels' backward is slower on CPU
-    return unet
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, *, width: int, layers: int) -> CLIPTextModel:
@@ -129,6 +126,8 @@ class BackboneStage(Stage):
             `vae`.
         settings: Keyword arguments of `Stage`.
     """
+
+    hot = ("unet",)
 
     def __init__(
         self,

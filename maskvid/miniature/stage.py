@@ -66,6 +66,9 @@ class Stage(LightningModule):
         ema: Decay of the weight average, or 0 to export the weights themselves.
     """
 
+    hot: tuple[str, ...] = ()
+    """Names of the submodules that take the time, which `fit` compiles on demand."""
+
     def __init__(
         self,
         *,
@@ -175,6 +178,7 @@ def fit(
     assets: Path,
     save_every: int = 500,
     accelerator: str = "auto",
+    compile: bool = False,
     progress: bool = True,
 ) -> Trainer:
     """Train a stage to its `max_steps`, continuing from `run/last.ckpt` if there is one, then export it.
@@ -185,8 +189,11 @@ def fit(
         assets: Folder to export to.
         save_every: Steps between checkpoints.
         accelerator: Of the Lightning trainer.
+        compile: Compile the stage's networks by `torch.compile`, in place, so that weights keep their names.
         progress: Whether to show a bar.
     """
+    for name in stage.hot if compile else ():
+        stage.get_submodule(name).compile()
     last = run / "last.ckpt"
     callbacks: list[Callback] = [
         ModelCheckpoint(dirpath=run, save_last=True, save_top_k=0, every_n_train_steps=save_every),

@@ -140,6 +140,8 @@ class VaeStage(Stage):
         settings: Keyword arguments of `Stage`.
     """
 
+    hot = ("vae.encoder", "vae.decoder")
+
     def __init__(
         self,
         pictures: Pictures,
