@@ -37,6 +37,7 @@ class BackboneConfig:
 class UNetConfig:
     """Arguments of `maskvid.model.InflatedUNet`: the parts of the method, each of which can be switched."""
 
+    first_frame: str = "clean"
     reference: str = MISSING
     self_attention_strength: float | None = None
     cross_attention_strength: float | None = None
@@ -44,20 +45,23 @@ class UNetConfig:
     mask_input: bool = False
     mask_pyramid: bool = False
     first_frame_input: bool = False
-    temporal_attention: bool = False
-    temporal_conv: bool = False
+    self_query: bool = True
+    cross_query: bool = False
+    temporal_attention: str | None = None
+    temporal_conv: str | None = None
     gradient_checkpointing: bool = False
 
 
 @dataclass
 class MethodConfig:
-    """A method: which parts, which noise, which loss."""
+    """A method: which parts, which noise, which loss, and whether it is tuned at all."""
 
     name: str = MISSING
     unet: UNetConfig = field(default_factory=UNetConfig)
     noise: Noise = field(default_factory=Noise)
     foreground_weight: float = 0.0
     use_masks: bool = True
+    trained: bool = True
 
 
 @dataclass

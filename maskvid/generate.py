@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from maskvid.clip import ClipBatch
-from maskvid.config import CONF, TrainConfig, check_keys, entry_point, plain, register
+from maskvid.config import CONF, TrainConfig, check_keys, entry_point, instantiate, plain, register
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
 from maskvid.masks.video import read_masks
@@ -77,6 +77,10 @@ def load_run(run: str | Path, *, sampling: dict[Any, Any] | None = None) -> tupl
             f"run={run}: the adapter was trained on other weights of {config.backbone.path!r} "
             f"({description['backbone']['fingerprint']}, here {backbone.fingerprint}); restore those or tune again."
         )
+    if module.noise.start == "inversion":
+        data = instantiate(config.data, "data").attach(backbone)
+        data.setup()
+        module.sources = data.sources()
     return module.eval(), config
 
 

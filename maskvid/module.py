@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from lightning.pytorch import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 
 from maskvid.clip import ClipBatch
-from maskvid.diffusion import first_frame_loss, sample_video, shared_noise
+from maskvid.diffusion import Denoise, drifting_start, first_frame_loss, invert_video, sample_video, shared_noise
+from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Optim, Sampling
@@ -24,7 +26,7 @@ class MaskVidModule(LightningModule):
         unet: The inflated U-Net; only its `steering` is trained.
         backbone: Frozen VAE, text encoder and noise schedule.
         scheduler: diffusers scheduler that samples, with the backbone's schedule.
-        noise: Sharing of noise between frames.
+        noise: Where the noise of the frames comes from.
         optim: Optimiser settings.
         sampling: Sampling settings.
         foreground_weight: See `first_frame_loss`.
@@ -58,15 +60,18 @@ class MaskVidModule(LightningModule):
         self.use_masks = use_masks
         self.set_names = set_names or []
         self.seed = seed
+        self.sources: ClipBatch | None = None
         self.empty_text: torch.Tensor | None = None
         self.empty_pooled: torch.Tensor | None = None
 
     def setup(self, stage: str) -> None:
         """Move the frozen parts, which Lightning does not know of, to this rank's device."""
         self.backbone.to(self.trainer.strategy.root_device)
+        if self.noise.start == "inversion":
+            self.sources = self.trainer.datamodule.sources()  # type: ignore[attr-defined]
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
-        """Noise frames 1.., denoise all, score frames 1.. ."""
+        """Noise the frames that are not given clean, denoise all, score those that were noised."""
         assert batch.latents is not None
         micro_batch = batch_idx % self.trainer.accumulate_grad_batches
         generator = seeded(self.seed, "train", self.global_rank, self.global_step, micro_batch)
@@ -76,11 +81,14 @@ class MaskVidModule(LightningModule):
         num_levels = self.schedule.config.num_train_timesteps
         timesteps = torch.randint(num_levels, (len(batch),), generator=generator).to(latents.device)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
-        noisy = torch.cat([latents[:, :1], noisy[:, 1:]], 1)
+        clean = self.unet.clean_frames
+        noisy = torch.cat([latents[:, :clean], noisy[:, clean:]], 1)
         prediction = self.denoise(noisy, timesteps, batch)
         if self.schedule.config.prediction_type == "v_prediction":
             noise = self.schedule.get_velocity(latents, noise, timesteps)
-        loss = first_frame_loss(prediction, noise, masks=batch.masks, foreground_weight=self.foreground_weight)
+        loss = first_frame_loss(
+            prediction, noise, masks=batch.masks, foreground_weight=self.foreground_weight, clean_frames=clean
+        )
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -100,30 +108,54 @@ class MaskVidModule(LightningModule):
         Returns:
             Frames (b, f, 3, H, W) in [-1, 1], float32, on the module's device.
         """
-        b, f = batch.masks.shape[:2]
-        # One generator for each clip: a video does not depend on its neighbours in the batch.
-        shape = (1, f, *first_frame.shape[1:])
-        mode, alpha = self.noise.mode, self.noise.alpha
-        draws = [
-            shared_noise(shape, mode=mode, alpha=alpha, generator=seeded(self.seed, "sample", name))
-            for name in batch.ids
-        ]
         empty = self._without_prompt(batch)
 
         def denoise(latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
-            levels = timestep.to(latents.device).expand(b)
+            levels = timestep.to(latents.device).expand(len(latents))
             return self.denoise(latents, levels, empty if unconditional else batch)
 
         latents = sample_video(
             denoise,
             self.scheduler,
-            first_frame=first_frame,
-            noise=torch.cat(draws).to(first_frame),
+            clean=first_frame.unsqueeze(1)[:, : self.unet.clean_frames],
+            noise=self._start(denoise, batch, first_frame),
             num_inference_steps=self.sampling.num_inference_steps,
             guidance_scale=self.sampling.guidance_scale,
             adain_fraction=self.sampling.adain_fraction,
         )
         return torch.stack([self.backbone.decode_latents(clip) for clip in latents])
+
+    def _start(self, denoise: Denoise, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
+        """The noise (b, f, c, h, w) that sampling starts from, a function of seed and clip."""
+        f = batch.masks.shape[1]
+        # One generator for each clip: a video does not depend on its neighbours in the batch.
+        generators = [seeded(self.seed, "sample", name) for name in batch.ids]
+        steps, schedule = self.sampling.num_inference_steps, self.backbone.scheduler.config
+        if self.noise.start == "drift":
+            return drifting_start(
+                denoise, schedule, first_frame, num_frames=f, num_inference_steps=steps, generators=generators
+            )
+        if self.noise.start == "inversion":
+            source = self._sources(generators, f).to(first_frame)
+            clean = self.unet.clean_frames
+            promptless = partial(denoise, unconditional=True)
+            return invert_video(promptless, schedule, source, clean_frames=clean, num_inference_steps=steps)[-1]
+        mode = self.noise.sampling_mode or self.noise.mode
+        shape = (1, f, *first_frame.shape[1:])
+        draws = [shared_noise(shape, mode=mode, alpha=self.noise.alpha, generator=g) for g in generators]
+        return torch.cat(draws).to(first_frame)
+
+    def _sources(self, generators: list[torch.Generator], num_frames: int) -> torch.Tensor:
+        """For each clip the latents (b, f, c, h, w) of a training clip, drawn at random."""
+        if self.sources is None or self.sources.latents is None:
+            raise UserError("method.noise.start=inversion: the training clips are missing; give data.train.")
+        latents = self.sources.latents
+        if latents.shape[1] != num_frames:
+            raise UserError(
+                f"num_frames={num_frames}: with method.noise.start=inversion a video has as many frames as the "
+                f"training windows, {latents.shape[1]}."
+            )
+        return torch.cat([latents[torch.randint(len(latents), (1,), generator=g)] for g in generators])
 
     def paint_first_frame(self, prompts: list[str], size: tuple[int, int], names: list[str]) -> torch.Tensor:
         """First frames (b, c, h, w) by plain text-to-image with the untouched 2-D U-Net, a seed for each name."""
@@ -161,6 +193,8 @@ class MaskVidModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW over the steering; what the mask feeds learns faster than what the motion does."""
+        if not any(True for _ in self.unet.steering.parameters()):
+            raise UserError("method: it has nothing to train; set method.trained=false.")
         groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
         for name, parameter in self.unet.steering.named_parameters():
             is_guide = name.startswith(("mask_input", "first_frame_input")) or name.endswith(("strength", "gate"))

@@ -6,13 +6,37 @@ from dataclasses import dataclass
 
 from maskvid.errors import UserError
 
+NOISES = ("independent", "preserve", "lamp")
+STARTS = ("noise", "inversion", "drift")
+
 
 @dataclass(kw_only=True)
 class Noise:
-    """How frames share noise, see `shared_noise`; the same in training as in sampling."""
+    """Where the noise of a clip's frames comes from.
+
+    Attributes:
+        mode: How frames share it: `independent`, `preserve` or `lamp`, see `shared_noise`.
+        alpha: How much they share, in [0, 1].
+        sampling_mode: The mode in sampling where it is another than in training; null is the same.
+        start: What sampling starts from: `noise`; `inversion`, the inverted noise of one of the training clips
+            (Tune-A-Video); or `drift`, the first picture's, shifted from frame to frame (Text2Video-Zero).
+    """
 
     mode: str = "preserve"
     alpha: float = 0.2
+    sampling_mode: str | None = None
+    start: str = "noise"
+
+    def __post_init__(self) -> None:
+        """Refuse what no noise knows."""
+        for name, value, choices in (
+            ("mode", self.mode, NOISES),
+            ("sampling_mode", self.sampling_mode, (*NOISES, None)),
+            ("start", self.start, STARTS),
+        ):
+            if value not in choices:
+                known = ", ".join("null" if choice is None else choice for choice in choices)
+                raise UserError(f"method.noise.{name}={value!r}: choose one of {known}.")
 
 
 @dataclass(kw_only=True)

@@ -91,7 +91,8 @@ def train(config: DictConfig) -> dict[str, float]:
         "backbone": {"path": config.backbone.path, "fingerprint": backbone.fingerprint},
         "config": plain(config),
     }
-    callbacks.append(AdapterFile(folder=run_dir / "adapter", description=description))
+    adapter = AdapterFile(folder=run_dir / "adapter", description=description)
+    callbacks.append(adapter)
     loggers = [instantiate(node, f"logger.{name}") for name, node in config.logger.items() if node]
     trainer = instantiate(
         config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
@@ -101,7 +102,10 @@ def train(config: DictConfig) -> dict[str, float]:
     for logger in loggers:
         logger.log_hyperparams(plain(config))
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
+        if config.method.trained:
+            trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
+        else:
+            adapter.write(trainer, module)
         if data.validation_names:
             # All clips of every set, by the averaged weights, however few were looked at while training.
             trainer.limit_val_batches = 1.0

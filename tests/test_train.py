@@ -17,46 +17,7 @@ from maskvid.errors import UserError
 from maskvid.generate import generate, load_run, quote_prompts
 from maskvid.model import read_adapter
 from maskvid.train import find_checkpoint, train
-from tests.data.tiny import write_triple
-
-
-@pytest.fixture(scope="module")
-def triples(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("triples")
-    for name in ("one", "two", "three"):
-        write_triple(folder, name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def overrides(triples, tiny_backbone, tmp_path_factory):
-    return [
-        "data=folder",
-        f"data.train={triples}",
-        f"data.validation={{seen: {triples}}}",
-        "data.height=32",
-        "data.width=48",
-        "data.num_frames=3",
-        "data.frame_stride=2",
-        f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
-        "backbone=folder",
-        f"backbone.path={tiny_backbone}",
-        "trainer.precision=32",
-        "trainer.accelerator=cpu",
-        "trainer.max_steps=4",
-        "trainer.val_check_interval=2",
-        "sampling.num_inference_steps=2",
-        "callbacks.metrics=null",
-        "trainer.log_every_n_steps=1",
-        "callbacks.progress=null",
-        "+trainer.enable_progress_bar=false",
-        "logger=csv",
-    ]
-
-
-def configure(overrides, *more):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return compose("train", overrides=[*overrides, *more])
+from tests.runs import configure, configure_generate
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -133,19 +94,8 @@ def stop_after_checkpoint(config):
 
 def test_same_seed_same_video_and_another_seed_another(run, triples, tmp_path):
     def video(seed, out):
-        with initialize_config_dir(CONF, version_base="1.3"):
-            config = compose(
-                "generate",
-                overrides=[
-                    f"run={run}",
-                    "prompt=['[a fox] runs','a bird']",
-                    f"masks={triples}/one.npz",
-                    f"seed={seed}",
-                    f"out={tmp_path / out}",
-                    "sampling.num_inference_steps=3",
-                ],
-            )
-        return [path.read_bytes() for path in generate(config)]
+        more = [f"seed={seed}", f"out={tmp_path / out}", "sampling.num_inference_steps=3"]
+        return [path.read_bytes() for path in generate(configure_generate(run, triples, *more))]
 
     first = video(5, "a")
     assert len(first) == 2

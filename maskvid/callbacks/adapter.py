@@ -26,6 +26,10 @@ class AdapterFile(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save on rank zero."""
+        self.write(trainer, pl_module)
+
+    def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save as it stands; a method that is not tuned has no training to end."""
         if not trainer.is_global_zero:
             return
         steering = pl_module.get_submodule("unet.steering")

@@ -178,16 +178,7 @@ class MaskVidDataModule(LightningDataModule):
         Raises:
             UserError: There is no training set.
         """
-        if TRAIN not in self._encoded:
-            raise UserError("data.train is not set; give a folder of triples")
-        windows = TrainingWindows(
-            self._encoded[TRAIN],
-            num_frames=self.requirements.num_frames,
-            frame_stride=self.requirements.frame_stride,
-            seed=self.seed,
-            prompt_dropout=self.prompt_dropout,
-            empty_text=self._empty_text,
-        )
+        windows = self._windows(self.prompt_dropout)
         sampler = PositionSampler(
             batch_size=self.batch_size, rank=self._rank, world_size=self._world_size, start=self.position
         )
@@ -208,6 +199,27 @@ class MaskVidDataModule(LightningDataModule):
     def test_dataloader(self) -> list[DataLoader[ClipBatch]]:
         """The validation sets again: there is no third split."""
         return self.val_dataloader()
+
+    def sources(self) -> ClipBatch:
+        """One window of every training clip, without prompts: what Tune-A-Video's sampling starts from.
+
+        Raises:
+            UserError: There is no training set.
+        """
+        windows = self._windows(prompt_dropout=1.0)
+        return collate([windows[position] for position in range(len(windows.clips))])
+
+    def _windows(self, prompt_dropout: float) -> TrainingWindows:
+        if TRAIN not in self._encoded:
+            raise UserError("data.train is not set; give a folder of triples")
+        return TrainingWindows(
+            self._encoded[TRAIN],
+            num_frames=self.requirements.num_frames,
+            frame_stride=self.requirements.frame_stride,
+            seed=self.seed,
+            prompt_dropout=prompt_dropout,
+            empty_text=self._empty_text,
+        )
 
     @property
     def position(self) -> int:

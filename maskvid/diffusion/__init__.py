@@ -1,7 +1,17 @@
-"""Pure functions of the diffusion process: shared noise, first-frame loss, sampling."""
+"""Pure functions of the diffusion process: shared noise, first-frame loss, sampling, inversion."""
 
+from maskvid.diffusion.drift import drifting_start
+from maskvid.diffusion.inversion import invert_video
 from maskvid.diffusion.loss import first_frame_loss
 from maskvid.diffusion.noise import shared_noise
-from maskvid.diffusion.sampling import adain_to_first, sample_video
+from maskvid.diffusion.sampling import Denoise, adain_to_first, sample_video
 
-__all__ = ["adain_to_first", "first_frame_loss", "sample_video", "shared_noise"]
+__all__ = [
+    "Denoise",
+    "adain_to_first",
+    "drifting_start",
+    "first_frame_loss",
+    "invert_video",
+    "sample_video",
+    "shared_noise",
+]

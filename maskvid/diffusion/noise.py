@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from maskvid.errors import UserError
-
-NOISES = ("independent", "preserve", "lamp")
+from maskvid.settings import NOISES
 
 
 def shared_noise(shape: Sequence[int], *, mode: str, alpha: float, generator: torch.Generator) -> torch.Tensor:

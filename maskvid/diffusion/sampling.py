@@ -1,8 +1,9 @@
-"""Sampling a clip with its first frame held clean."""
+"""Sampling a clip, its first frames held clean."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -38,31 +39,33 @@ def sample_video(
     denoise: Denoise,
     scheduler: Any,
     *,
-    first_frame: torch.Tensor,
+    clean: torch.Tensor,
     noise: torch.Tensor,
     num_inference_steps: int,
     guidance_scale: float,
     adain_fraction: float = 0.0,
+    after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Denoise frames 1.. beside a first frame that stays clean.
+    """Denoise the later frames of a clip beside frames that stay clean.
 
     Args:
         denoise: The model; `timestep` is a scalar tensor.
         scheduler: Any diffusers scheduler; its timesteps are set here.
-        first_frame: (b, c, h, w) clean scaled latents.
-        noise: (b, f, c, h, w) of unit variance; frame 0 of it is not used.
+        clean: (b, k, c, h, w) clean scaled latents of the first k >= 0 frames.
+        noise: (b, f, c, h, w) of unit variance; its first k frames are not used.
         num_inference_steps: Denoising steps.
         guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
         adain_fraction: Share of the steps, counted from the last, after which frames take the first frame's statistics.
+        after_step: Given the number of steps done and all frames (b, f, c, h, w), returns those to go on with.
         generator: For schedulers that draw noise.
 
     Returns:
-        Latents (b, f, c, h, w); frame 0 is `first_frame` to the last bit.
+        Latents (b, f, c, h, w); the first k frames are `clean` to the last bit.
     """
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
-    clean = first_frame.unsqueeze(1)
-    later = noise[:, 1:] * scheduler.init_noise_sigma
+    k = clean.shape[1]
+    later = noise[:, k:] * scheduler.init_noise_sigma
     timesteps = scheduler.timesteps
     first_adain_step = round(len(timesteps) * (1 - adain_fraction))
     draws = "generator" in inspect.signature(scheduler.step).parameters
@@ -73,7 +76,9 @@ def sample_video(
             unconditional = denoise(latents, timestep, unconditional=True)
             prediction = unconditional + guidance_scale * (prediction - unconditional)
         extra = {"generator": generator} if draws and generator is not None else {}
-        later = scheduler.step(prediction[:, 1:].float(), timestep, later, return_dict=False, **extra)[0]
+        later = scheduler.step(prediction[:, k:].float(), timestep, later, return_dict=False, **extra)[0]
         if step >= first_adain_step:
-            later = adain_to_first(torch.cat([clean, later], 1))[:, 1:]
+            later = adain_to_first(torch.cat([clean, later], 1))[:, k:]
+        if after_step is not None:
+            later = after_step(step + 1, torch.cat([clean, later], 1))[:, k:]
     return torch.cat([clean, later], 1)

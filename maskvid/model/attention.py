@@ -3,8 +3,8 @@
 Both are steered by a bias of rank one on the attention logits, folded into one further channel of queries and keys,
 so that no tokens x tokens bias is ever stored and the fused attention kernels still apply.
 
-The reference frame (index 0) is never altered: it keeps the 2-D model's own weights and sees no bias, so its output
-equals the 2-D U-Net's before, during and after tuning.
+Where frame 0 is the clean reference it is never altered: it keeps the 2-D model's own weights and sees no bias, so its
+output equals the 2-D U-Net's before, during and after tuning. Methods without a clean frame steer every frame.
 """
 
 from __future__ import annotations
@@ -79,11 +79,12 @@ class SelfSteering(nn.Module):
     Args:
         attn: The 2-D model's attn1; the query projection starts from its weights.
         strength: Start of lambda_h, one per head, in logits; None switches the bias off.
+        query: Whether the query projection is trained.
     """
 
-    def __init__(self, attn: Attention, *, strength: float | None) -> None:
+    def __init__(self, attn: Attention, *, strength: float | None, query: bool = True) -> None:
         super().__init__()
-        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True)
+        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
 
 
@@ -111,34 +112,31 @@ class SelfAttentionProcessor:
         if f is None or f == 1:
             query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)
             return _project_out(attn, self._attend(attn, query, key, value))
-        n = hidden_states.shape[1]
+        n, start = hidden_states.shape[1], self.guide.first_steered
         # Projected for all frames at once, with the 2-D model's own matrix shapes: frame 0 stays equal to the last bit.
-        query_first, keys, values = (
+        own_queries, keys, values = (
             to(hidden_states).unflatten(0, (-1, f)) for to in (attn.to_q, attn.to_k, attn.to_v)
         )  # b f n c
         b = keys.shape[0]
-        query = self.steering.to_q(hidden_states.unflatten(0, (-1, f))[:, 1:])
+        query = own_queries[:, start:]
+        if self.steering.to_q is not None:
+            query = self.steering.to_q(hidden_states.unflatten(0, (-1, f))[:, start:])
         masks = self.guide.mask_tokens.get(n)
-        out_first = self._attend(attn, query_first[:, 0], keys[:, 0], values[:, 0])
         if self.reference == "first":
-            queries_masks = None if masks is None else masks[:, 1:].flatten(1)
-            out = self._attend(
-                attn,
-                query.flatten(1, 2),
-                keys[:, 0],
-                values[:, 0],
-                queries_masks,
-                None if masks is None else masks[:, 0],
-            )
+            query_masks = None if masks is None else masks[:, start:].flatten(1)
+            key_masks = None if masks is None else masks[:, 0]
+            out = self._attend(attn, query.flatten(1, 2), keys[:, 0], values[:, 0], query_masks, key_masks)
         else:
-            pick = (lambda x: x[:, 1:]) if self.reference == "self" else _first_and_previous
-            later = None if masks is None else masks[:, 1:].flatten(0, 1)
-            reference = None if masks is None else pick(masks).flatten(0, 1)
-            out = self._attend(
-                attn, query.flatten(0, 1), pick(keys).flatten(0, 1), pick(values).flatten(0, 1), later, reference
-            )
-        out = out.reshape(b, f - 1, n, -1).to(out_first.dtype)
-        return _project_out(attn, torch.cat([out_first.unsqueeze(1), out], 1).flatten(0, 1))
+            pick = _itself if self.reference == "self" else _first_and_previous
+            query_masks = None if masks is None else masks[:, start:].flatten(0, 1)
+            key_masks = None if masks is None else pick(masks)[:, start:].flatten(0, 1)
+            key, value = (pick(x)[:, start:].flatten(0, 1) for x in (keys, values))
+            out = self._attend(attn, query.flatten(0, 1), key, value, query_masks, key_masks)
+        out = out.reshape(b, f - start, n, -1)
+        if start:
+            out_first = self._attend(attn, own_queries[:, 0], keys[:, 0], values[:, 0])
+            out = torch.cat([out_first.unsqueeze(1), out.to(out_first.dtype)], 1)
+        return _project_out(attn, out.flatten(0, 1).to(hidden_states.dtype))
 
     def _attend(
         self,
@@ -157,9 +155,13 @@ class SelfAttentionProcessor:
         return _join(guided_attention(query, key, value, row=row, column=key_masks))
 
 
+def _itself(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
 def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
-    """(b, f, n, ...) -> (b, f - 1, 2 n, ...): for each frame 1.. the tokens of frame 0 and of the frame before."""
-    return torch.cat([x[:, :1].expand_as(x[:, 1:]), x[:, :-1]], 2)
+    """(b, f, n, ...) -> (b, f, 2 n, ...): for each frame the tokens of frame 0 and of the frame before (0 before 0)."""
+    return torch.cat([x[:, :1].expand_as(x), torch.cat([x[:, :1], x[:, :-1]], 1)], 2)
 
 
 class CrossSteering(nn.Module):
@@ -169,10 +171,12 @@ class CrossSteering(nn.Module):
         attn: The 2-D model's attn2; the subject branch starts from its key and value weights.
         strength: Start of gamma_h, one per head, in logits; None switches the bias off.
         branch: Whether the added residual branch over the subject's tokens exists.
+        query: Whether a query projection of its own, started from attn2's, is trained.
     """
 
-    def __init__(self, attn: Attention, *, strength: float | None, branch: bool) -> None:
+    def __init__(self, attn: Attention, *, strength: float | None, branch: bool, query: bool = False) -> None:
         super().__init__()
+        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
         self.to_k = copy.deepcopy(attn.to_k).requires_grad_(True) if branch else None
         self.to_v = copy.deepcopy(attn.to_v).requires_grad_(True) if branch else None
@@ -207,16 +211,25 @@ class CrossAttentionProcessor:
         query, key, value = (
             _heads(x, attn.heads) for x in (attn.to_q(hidden_states), attn.to_k(text), attn.to_v(text))
         )
-        f, n = self.guide.num_frames, hidden_states.shape[1]
+        f, n, start = self.guide.num_frames, hidden_states.shape[1], self.guide.first_steered
+        if f is None or f == 1:
+            return _project_out(attn, _join(guided_attention(query, key, value)))
         masks, subject = self.guide.mask_tokens.get(n), self.guide.subject
-        if f is None or f == 1 or masks is None or subject is None:
+        if self.steering.to_q is None and (masks is None or subject is None):
             return _project_out(attn, _join(guided_attention(query, key, value)))
         query, key, value, text = (x.unflatten(0, (-1, f)) for x in (query, key, value, text))
-        out_first = _join(guided_attention(query[:, 0], key[:, 0], value[:, 0]))
-        query, key, value, text = (x[:, 1:].flatten(0, 1) for x in (query, key, value, text))
-        out = self._steered(query, key, value, text, masks[:, 1:].flatten(0, 1), subject.repeat_interleave(f - 1, 0))
-        out = out.unflatten(0, (-1, f - 1)).to(out_first.dtype)
-        return _project_out(attn, torch.cat([out_first.unsqueeze(1), out], 1).flatten(0, 1))
+        first = _join(guided_attention(query[:, 0], key[:, 0], value[:, 0])).unsqueeze(1) if start else None
+        query, key, value, text = (x[:, start:].flatten(0, 1) for x in (query, key, value, text))
+        if self.steering.to_q is not None:
+            states = hidden_states.unflatten(0, (-1, f))[:, start:].flatten(0, 1)
+            query = _heads(self.steering.to_q(states), attn.heads)
+        if masks is None or subject is None:
+            out = _join(guided_attention(query, key, value))
+        else:
+            tokens = subject.repeat_interleave(f - start, 0)
+            out = self._steered(query, key, value, text, masks[:, start:].flatten(0, 1), tokens)
+        out = out.unflatten(0, (-1, f - start)).to(hidden_states.dtype)
+        return _project_out(attn, (out if first is None else torch.cat([first, out], 1)).flatten(0, 1))
 
     def _steered(
         self,
@@ -227,7 +240,7 @@ class CrossAttentionProcessor:
         masks: torch.Tensor,
         subject: torch.Tensor,
     ) -> torch.Tensor:
-        """Attention of frames 1.., folded into the batch; masks (b f-1, n), subject (b f-1, tokens)."""
+        """Attention of the steered frames, folded into the batch; masks (b f, n), subject (b f, tokens)."""
         steering = self.steering
         row = None
         if steering.strength is not None:

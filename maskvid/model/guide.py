@@ -19,7 +19,9 @@ class Guide:
         masks: (b, f, 1, H, W) in [0, 1], or None when no mask steers.
         mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
             the area that a token covers, 1 = foreground. Empty when no mask steers.
-        first_frame: (b, c, h, w), the clean latents of frame 0, or None.
+        first_frame: (b, c, h, w), the latents of frame 0, or None.
+        first_steered: Index of the first frame that the steering alters: 1 where frame 0 is the clean reference, which
+            keeps the 2-D model's own weights, 0 where all frames are denoised alike.
         subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
     """
 
@@ -27,13 +29,14 @@ class Guide:
     masks: torch.Tensor | None = None
     mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
     first_frame: torch.Tensor | None = None
+    first_steered: int = 1
     subject: torch.Tensor | None = None
 
     def set(self, latents: torch.Tensor, masks: torch.Tensor | None, subject: torch.Tensor | None) -> None:
         """Describe the next forward pass.
 
         Args:
-            latents: (b, f, c, h, w), frame 0 clean; every attention grid is a halving of (h, w).
+            latents: (b, f, c, h, w); every attention grid is a halving of (h, w).
             masks: (b, f, 1, H, W) in [0, 1], or None.
             subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
         """

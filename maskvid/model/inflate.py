@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
 from maskvid.errors import UserError
+from maskvid.model import peers
 from maskvid.model.attention import (
     REFERENCES,
     CrossAttentionProcessor,
@@ -22,7 +23,7 @@ from maskvid.model.attention import (
 from maskvid.model.first_frame_input import FirstFrameInput
 from maskvid.model.guide import Guide
 from maskvid.model.mask_input import MaskInput
-from maskvid.model.temporal import TemporalLayer
+from maskvid.model.temporal import TemporalLayer, add_from
 
 
 class InflatedUNet(nn.Module):
@@ -32,12 +33,14 @@ class InflatedUNet(nn.Module):
     `conv_in` and the temporal layers behind each spatial transformer. Every trained weight lives in `steering`, so
     the adapter file is `steering.state_dict()`, and `plain()` gives the 2-D model back.
 
-    Frame 0 is the clean reference. No trained weight touches it: its output equals the 2-D U-Net's at any time, and
-    the other frames' does at the start where reference is `self` and the biases start at 0 or are off.
+    With `first_frame: clean`, frame 0 is the clean reference. No trained weight touches it: its output equals the 2-D
+    U-Net's at any time, and the other frames' does at the start where reference is `self` and the biases start at 0 or
+    are off. With `first_frame: denoised` it is one more frame, as in Tune-A-Video.
 
     Args:
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
         vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
+        first_frame: `clean` or `denoised`.
         reference: Frames that give keys and values to self-attention: `self`, `first` or `first_previous`.
         self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first
             step); None switches mask-guided self-attention off.
@@ -46,12 +49,14 @@ class InflatedUNet(nn.Module):
         mask_input: Whether the mask enters behind `conv_in`, at full resolution.
         mask_pyramid: Whether it also enters behind each spatial transformer, at four times that map's resolution.
         first_frame_input: Whether the first frame's latents enter behind `conv_in`.
-        temporal_attention: Whether temporal attention exists.
-        temporal_conv: Whether the temporal convolution exists.
+        self_query: Whether self-attention trains a query projection.
+        cross_query: Whether cross-attention trains one.
+        temporal_attention: `compact` (ours), `full` (of the peers, see `maskvid.model.peers`) or None.
+        temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution) or None.
         gradient_checkpointing: Trade time for memory in training.
 
     Raises:
-        UserError: `reference` is none of those named.
+        UserError: A choice is none of those named, or the parts contradict each other.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class InflatedUNet(nn.Module):
         unet: UNet2DConditionModel,
         *,
         vae_scale_factor: int,
+        first_frame: str = "clean",
         reference: str = "first",
         self_attention_strength: float | None = 16.0,
         cross_attention_strength: float | None = 4.0,
@@ -66,26 +72,35 @@ class InflatedUNet(nn.Module):
         mask_input: bool = True,
         mask_pyramid: bool = True,
         first_frame_input: bool = True,
-        temporal_attention: bool = True,
-        temporal_conv: bool = True,
+        self_query: bool = True,
+        cross_query: bool = False,
+        temporal_attention: str | None = "compact",
+        temporal_conv: str | None = "compact",
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        if reference not in REFERENCES:
-            raise UserError(f"method.unet.reference={reference!r}: choose one of {', '.join(REFERENCES)}.")
+        _choose("reference", reference, REFERENCES)
+        _choose("first_frame", first_frame, ("clean", "denoised"))
+        _choose("temporal_attention", temporal_attention, ("compact", "full", None))
+        _choose("temporal_conv", temporal_conv, ("compact", "full", None))
+        if first_frame == "denoised" and first_frame_input:
+            raise UserError(
+                "method.unet.first_frame_input=true: there is no clean frame with method.unet.first_frame=denoised; "
+                "set one of them otherwise."
+            )
         self.unet = unet.requires_grad_(False)
         self.vae_scale_factor = vae_scale_factor
-        self.guide = Guide()
+        self.guide = Guide(first_steered=1 if first_frame == "clean" else 0)
         self.steering = nn.ModuleDict()
         processors: dict[str, Any] = {}
         for name, attn in _attentions(unet):
             key = name.replace(".", "-")
             layer: SelfSteering | CrossSteering
             if name.endswith("attn1"):
-                layer = SelfSteering(attn, strength=self_attention_strength)
+                layer = SelfSteering(attn, strength=self_attention_strength, query=self_query)
                 processors[f"{name}.processor"] = SelfAttentionProcessor(layer, self.guide, reference=reference)
             else:
-                layer = CrossSteering(attn, strength=cross_attention_strength, branch=subject_branch)
+                layer = CrossSteering(attn, strength=cross_attention_strength, branch=subject_branch, query=cross_query)
                 processors[f"{name}.processor"] = CrossAttentionProcessor(layer, self.guide)
             self.steering[key] = layer
         unet.set_attn_processor(processors)
@@ -104,15 +119,28 @@ class InflatedUNet(nn.Module):
                 if mask_pyramid:
                     mask_layer = MaskInput(channels, factor=4)
                     self.steering[f"mask_input-{key}"] = mask_layer
-                if temporal_attention or temporal_conv:
-                    groups = unet.config.norm_num_groups
+                if "compact" in (temporal_attention, temporal_conv):
                     temporal_layer = TemporalLayer(
-                        channels, attention=temporal_attention, conv=temporal_conv, groups=groups
+                        channels,
+                        attention=temporal_attention == "compact",
+                        conv=temporal_conv == "compact",
+                        groups=unet.config.norm_num_groups,
                     )
                     self.steering[f"temporal-{key}"] = temporal_layer
                 block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
+        if temporal_conv == "full":
+            for name, conv in peers.convolutions(unet).items():
+                self._follow(f"conv-{name.replace('.', '-')}", conv, peers.ConvOverFrames(conv.out_channels))
+        if temporal_attention == "full":
+            for name, inner in peers.transformer_blocks(unet).items():
+                self._follow(f"temporal-{name.replace('.', '-')}", inner, peers.FullTemporalAttention(inner))
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+
+    def _follow(self, key: str, module: nn.Module, layer: nn.Module) -> None:
+        """Let a peer's temporal layer follow a module of the U-Net."""
+        self.steering[key] = layer
+        module.register_forward_hook(_PeerHook(self.guide, layer))
 
     def forward(
         self,
@@ -127,15 +155,15 @@ class InflatedUNet(nn.Module):
         """Predict noise (or velocity) for a clip.
 
         Args:
-            latents: (b, f, c, h, w); frame 0 clean, the others noised.
-            timesteps: (b,), the noise level of frames 1..; frame 0 is at timestep 0.
+            latents: (b, f, c, h, w), noised; frame 0 clean where it is the clean reference.
+            timesteps: (b,), the noise level of the noised frames; a clean frame is at timestep 0.
             text: (b, n, d), the prompts' hidden states.
             masks: (b, f, 1, H, W) in [0, 1], or None for no mask path at all.
             subject: (b, n), 1 at the tokens that name the foreground.
             pooled: (b, p) for backbones with added text conditioning (SDXL).
 
         Returns:
-            (b, f, c, h, w); frame 0 of it is the 2-D model's and is not meant to be used.
+            (b, f, c, h, w); for a clean frame 0 it is the 2-D model's and is not meant to be used.
         """
         b, f, _, h, w = latents.shape
         if masks is not None and masks.shape[-2:] != (h * self.vae_scale_factor, w * self.vae_scale_factor):
@@ -145,7 +173,7 @@ class InflatedUNet(nn.Module):
             )
         self.guide.set(latents, masks, subject)
         levels = timesteps[:, None].repeat(1, f)
-        levels[:, 0] = 0
+        levels[:, : self.guide.first_steered] = 0
         added = None
         if pooled is not None:
             size = torch.tensor([h, w], device=latents.device, dtype=text.dtype) * self.vae_scale_factor
@@ -159,6 +187,11 @@ class InflatedUNet(nn.Module):
             return_dict=False,
         )[0]
         return out.unflatten(0, (b, f))
+
+    @property
+    def clean_frames(self) -> int:
+        """Frames at the front that are given clean: 1, or 0 where all are denoised."""
+        return self.guide.first_steered
 
     @contextmanager
     def plain(self) -> Iterator[UNet2DConditionModel]:
@@ -186,12 +219,27 @@ class _Hook:
             return None
         sample = out if isinstance(out, torch.Tensor) else out[0]
         if self.mask_layer is not None and self.guide.masks is not None:
-            sample = sample + self.mask_layer(self.guide.masks, tuple(sample.shape[-2:])).to(sample.dtype)
+            mask = self.mask_layer(self.guide.masks, tuple(sample.shape[-2:]), self.guide.first_steered)
+            sample = sample + mask.to(sample.dtype)
         if self.temporal_layer is not None:
-            sample = self.temporal_layer(sample.unflatten(0, (-1, f))).flatten(0, 1)
+            sample = self.temporal_layer(sample.unflatten(0, (-1, f)), self.guide.first_steered).flatten(0, 1)
         if isinstance(out, torch.Tensor):
             return sample
         return (sample, *out[1:]) if isinstance(out, tuple) else type(out)(sample=sample)
+
+
+class _PeerHook:
+    """Adds a peer's temporal layer to what a convolution or a transformer block returns."""
+
+    def __init__(self, guide: Guide, layer: nn.Module) -> None:
+        self.guide, self.layer = guide, layer
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor | None:
+        f = self.guide.num_frames
+        if f is None or f == 1:
+            return None
+        frames = out.unflatten(0, (-1, f))
+        return add_from(frames, self.layer(frames), self.guide.first_steered).flatten(0, 1)
 
 
 class _FirstFrameHook:
@@ -205,6 +253,12 @@ class _FirstFrameHook:
         if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
             return None
         return out + self.layer(guide.first_frame, guide.masks, guide.num_frames).to(out.dtype)
+
+
+def _choose(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        known = ", ".join("null" if choice is None else choice for choice in choices)
+        raise UserError(f"method.unet.{name}={value!r}: choose one of {known}.")
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

@@ -27,20 +27,22 @@ class MaskInput(nn.Module):
         for parameter in self.conv.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    def forward(self, masks: torch.Tensor, size: tuple[int, int], first_steered: int = 1) -> torch.Tensor:
         """What to add to a feature map.
 
         Args:
             masks: (b, f, 1, H, W) in [0, 1].
             size: (h, w) of the feature map.
+            first_steered: See `Guide`.
 
         Returns:
-            (b f, channels, h, w); zero for frame 0, the reference.
+            (b f, channels, h, w); zero for frames before `first_steered`.
         """
         b, f = masks.shape[:2]
         h, w = size
         signs = F.adaptive_avg_pool2d(2 * masks.flatten(0, 1) - 1, (h * self.factor, w * self.factor))
         signs = F.pixel_unshuffle(signs, self.factor).unflatten(0, (b, f))
-        signs = torch.cat([signs[:, 1:], signs[:, :1].expand(-1, f - 1, -1, -1, -1)], 2)
-        features = self.conv(signs.flatten(0, 1)).unflatten(0, (b, f - 1))
-        return torch.cat([torch.zeros_like(features[:, :1]), features], 1).flatten(0, 1)
+        later = f - first_steered
+        signs = torch.cat([signs[:, first_steered:], signs[:, :1].expand(-1, later, -1, -1, -1)], 2)
+        features = self.conv(signs.flatten(0, 1)).unflatten(0, (b, later))
+        return torch.cat([torch.zeros_like(features[:, :first_steered]), features], 1).flatten(0, 1)

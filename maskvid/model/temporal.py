@@ -22,6 +22,13 @@ def _zero(layer: nn.Module) -> None:
         nn.init.zeros_(parameter)
 
 
+def add_from(x: torch.Tensor, residual: torch.Tensor, first_steered: int) -> torch.Tensor:
+    """Add a residual to frames `first_steered`.. of (b, f, ...)."""
+    if first_steered == 0:
+        return x + residual.to(x.dtype)
+    return torch.cat([x[:, :first_steered], x[:, first_steered:] + residual[:, first_steered:].to(x.dtype)], 1)
+
+
 class TemporalAttention(nn.Module):
     """Attention over frames at each position, with a position code; output weight and bias start at zero.
 
@@ -100,10 +107,9 @@ class TemporalLayer(nn.Module):
         self.conv = TemporalConv(channels, groups=groups) if conv else None
         self.attention = TemporalAttention(channels, width=width, heads=max(width // 32, 1)) if attention else None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, f, c, h, w) -> same shape; frame 0, the reference, passes unaltered."""
+    def forward(self, x: torch.Tensor, first_steered: int = 1) -> torch.Tensor:
+        """(b, f, c, h, w) -> same shape; frames before `first_steered` pass unaltered."""
         for layer in (self.conv, self.attention):
             if layer is not None:
-                residual = layer(x)
-                x = torch.cat([x[:, :1], x[:, 1:] + residual[:, 1:].to(x.dtype)], 1)
+                x = add_from(x, layer(x), first_steered)
         return x

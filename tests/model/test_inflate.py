@@ -97,7 +97,7 @@ def test_with_temporal_layers_at_zero_the_last_frame_reaches_no_other(reference)
 
 @torch.no_grad()
 def test_a_trained_temporal_convolution_looks_back_only():
-    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_attention=False).eval()
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_attention=None).eval()
     for name, parameter in video.steering.named_parameters():
         if ".up." in name:
             parameter.add_(torch.randn_like(parameter))

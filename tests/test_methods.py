@@ -1,0 +1,46 @@
+"""Every method of the group trains, samples, measures and generates through the real entry points."""
+
+import json
+
+import pytest
+import torch
+
+from maskvid.errors import UserError
+from maskvid.generate import generate, load_run
+from maskvid.train import train
+from tests.runs import configure, configure_generate
+
+BASELINES = ["lamp", "tune_a_video", "text2video_zero"]
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_a_baseline_runs_from_training_to_generation(method, overrides, triples, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", f"method={method}", "trainer.max_steps=2"))
+    step = 0 if method == "text2video_zero" else 2
+    assert len(list(tmp_path.glob(f"samples/step-00000{step}/seen/*.mp4"))) == 3
+    description = json.loads((tmp_path / "adapter" / "adapter.json").read_text())
+    assert description["steps"] == step
+    videos = generate(configure_generate(tmp_path, triples, f"out={tmp_path / 'out'}"))
+    assert [path.exists() for path in videos] == [True, True]
+
+
+def test_an_untrained_method_is_sampled_as_it_is(overrides, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false"))
+    module, _ = load_run(tmp_path)
+    assert not any(value.any() for name, value in module.unet.steering.named_parameters() if name.endswith("gate"))
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_a_method_without_weights_cannot_be_trained(overrides, tmp_path):
+    with pytest.raises(UserError, match="method.trained=false"):
+        train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "method.trained=true"))
+
+
+def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method=lamp", "trainer.max_steps=1"))
+    module, _ = load_run(tmp_path)
+    data_free = torch.zeros(2, 4, 8, 12)
+    batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
+    noise = module._start(None, batch, data_free)
+    assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
+    assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)
