@@ -84,7 +84,7 @@ def test_a_perfect_model_is_sampled_to_its_target_beside_a_clean_first_frame(kin
     out = sample_video(
         denoise,
         scheduler,
-        first_frame=first,
+        clean=target[:, :1],
         noise=torch.randn(target.shape, generator=generator),
         num_inference_steps=20,
         guidance_scale=2.0,
@@ -106,7 +106,7 @@ def test_guidance_of_one_asks_for_no_unconditional_pass():
     sample_video(
         denoise,
         DDIMScheduler(),
-        first_frame=torch.zeros(1, 4, 2, 2),
+        clean=torch.zeros(1, 1, 4, 2, 2),
         noise=torch.randn(1, 2, 4, 2, 2),
         num_inference_steps=3,
         guidance_scale=1,
@@ -128,7 +128,7 @@ def test_adain_fraction_counts_from_the_last_step():
         return sample_video(
             lambda latents, timestep, *, unconditional=False: 0.1 * latents,
             DDIMScheduler(),
-            first_frame=torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)),
+            clean=torch.randn(1, 1, 4, 8, 8, generator=torch.Generator().manual_seed(1)),
             noise=torch.randn(1, 2, 4, 8, 8, generator=torch.Generator().manual_seed(2)),
             num_inference_steps=4,
             guidance_scale=1,
