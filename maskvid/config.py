@@ -99,14 +99,13 @@ class SamplingOverrides:
 
 
 @dataclass
-class GenerateConfig:
-    """Root of `python -m maskvid.generate`.
+class RequestConfig:
+    """What `python -m maskvid.generate` and `python -m maskvid.edit` share.
 
     Attributes:
         run: Run directory of a training.
         prompt: One prompt or a list; the words in [brackets] name the foreground.
         masks: Video, folder of pictures, npz or one picture; white is foreground.
-        first_frame: Picture to begin from; null paints one from the prompt.
         num_frames: Null takes the run's.
         height: Null takes the run's.
         width: Null takes the run's.
@@ -121,7 +120,6 @@ class GenerateConfig:
     run: str = MISSING
     prompt: Any = MISSING
     masks: str = MISSING
-    first_frame: str | None = None
     num_frames: int | None = None
     height: int | None = None
     width: int | None = None
@@ -133,11 +131,38 @@ class GenerateConfig:
     threads: int | None = None
 
 
+@dataclass
+class GenerateConfig(RequestConfig):
+    """Root of `python -m maskvid.generate`; more frames than the run's window are made segment after segment.
+
+    Attributes:
+        first_frame: Picture to begin from; null paints one from the prompt.
+    """
+
+    first_frame: str | None = None
+
+
+@dataclass
+class EditConfig(RequestConfig):
+    """Root of `python -m maskvid.edit`.
+
+    Attributes:
+        source: The clip to edit; `masks` are its own.
+        source_prompt: What it shows; it makes the inversion truer.
+        keep_background: Whether everything outside the masks stays the source's.
+    """
+
+    source: str = MISSING
+    source_prompt: str = ""
+    keep_background: bool = True
+
+
 def register() -> None:
     """Make the typed roots known to Hydra."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="generate_schema", node=GenerateConfig)
+    store.store(name="edit_schema", node=EditConfig)
 
 
 def instantiate(node: Any, key: str, **extra: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +71,19 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def write_video(
-    path: str | Path, frames: torch.Tensor, fps: float = 8.0, *, scale: int | None = None, crf: int = 14
+    path: str | Path,
+    frames: torch.Tensor | Iterable[torch.Tensor],
+    fps: float = 8.0,
+    *,
+    scale: int | None = None,
+    crf: int = 14,
 ) -> Path:
     """Write a video as .mp4 (H.264, yuv420p, which every player and browser reads) or .gif, whole or not at all.
 
     Args:
         path: Where to write; the suffix, .mp4 or .gif, chooses the format.
-        frames: float (f, 3, h, w) in [-1, 1].
+        frames: float (f, 3, h, w) in [-1, 1], or pieces of that shape in order: an mp4 of any length is written in
+            constant memory.
         fps: Frames per second.
         scale: Whole factor to enlarge by; None enlarges small videos until they can be looked at. An odd side is
             padded by one repeated pixel, because yuv420p halves the colour planes.
@@ -93,9 +100,7 @@ def write_video(
         raise UserError(f"cannot write a video to {path}: its suffix must be .mp4 or .gif")
     if fps <= 0:
         raise UserError(f"fps is {fps}; give a positive number of frames per second")
-    pixels = to_uint8(frames)
-    scale = viewable_scale(*pixels.shape[1:3]) if scale is None else scale
-    pixels = np.stack([enlarge(frame, scale) for frame in pixels])
+    pixels = _enlarged([frames] if isinstance(frames, torch.Tensor) else frames, scale)
     with atomic_write(path) as temporary:
         if path.suffix == ".gif":
             _write_gif(temporary, pixels, fps)
@@ -104,28 +109,35 @@ def write_video(
     return path
 
 
-def _write_mp4(path: Path, pixels: np.ndarray, fps: float, crf: int) -> None:
-    height, width = pixels.shape[1:3]
-    pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+def _enlarged(pieces: Iterable[torch.Tensor], scale: int | None) -> Iterator[np.ndarray]:
+    for piece in pieces:
+        for frame in to_uint8(piece):
+            yield enlarge(frame, viewable_scale(*frame.shape[:2]) if scale is None else scale)
+
+
+def _write_mp4(path: Path, pixels: Iterator[np.ndarray], fps: float, crf: int) -> None:
+    first = next(pixels)
+    height, width = first.shape[:2]
     writer = imageio_ffmpeg.write_frames(
         str(path),
-        (pixels.shape[2], pixels.shape[1]),
+        (width + width % 2, height + height % 2),
         fps=fps,
         codec="libx264",
         pix_fmt_out="yuv420p",
         quality=None,
-        macro_block_size=1,  # the padding above is all H.264 needs; the library's default would stretch the picture
+        macro_block_size=1,  # the padding below is all H.264 needs; the library's default would stretch the picture
         output_params=["-crf", str(crf), "-movflags", "+faststart"],
     )
     writer.send(None)
     try:
-        for frame in pixels:
-            writer.send(np.ascontiguousarray(frame))
+        for frame in itertools.chain([first], pixels):
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            writer.send(np.ascontiguousarray(even))
     finally:
         writer.close()
 
 
-def _write_gif(path: Path, pixels: np.ndarray, fps: float) -> None:
+def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:
     images = [Image.fromarray(frame) for frame in pixels]
     images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
 

@@ -18,7 +18,8 @@ ALLOWED = {
     "world": GROUND,
     "miniature": GROUND | {"world", "masks", "metrics", "model"},
     "callbacks": GROUND | {"masks", "metrics", "model"},
-    "module": GROUND | {"diffusion", "model"},
+    "sampler": GROUND | {"diffusion", "model"},
+    "module": GROUND | {"diffusion", "model", "sampler"},
     "config": GROUND,
 }
 LOCAL = {path.stem for path in ROOT.glob("*") if path.suffix == ".py" or (path / "__init__.py").exists()}

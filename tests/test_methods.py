@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from maskvid.errors import UserError
-from maskvid.generate import generate, load_run
+from maskvid.generate import generate
+from maskvid.request import load_run
 from maskvid.train import train
 from tests.runs import configure, configure_generate
 
@@ -41,6 +42,6 @@ def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, 
     module, _ = load_run(tmp_path)
     data_free = torch.zeros(2, 4, 8, 12)
     batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
-    noise = module._start(None, batch, data_free)
+    noise = module.sampler._start(batch, data_free)
     assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
     assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)

@@ -14,8 +14,9 @@ from hydra import compose, initialize_config_dir
 
 from maskvid.config import CONF
 from maskvid.errors import UserError
-from maskvid.generate import generate, load_run, quote_prompts
+from maskvid.generate import generate
 from maskvid.model import read_adapter
+from maskvid.request import load_run, quote_prompts
 from maskvid.train import find_checkpoint, train
 from tests.runs import configure, configure_generate
 
@@ -114,15 +115,15 @@ def test_prompts_reach_hydra_whole(prompt):
 
 def test_generation_samples_with_the_runs_settings(run):
     module, config = load_run(run)
-    assert module.sampling.num_inference_steps == 2
+    assert module.sampler.sampling.num_inference_steps == 2
     module, _ = load_run(run / "adapter", sampling={"num_inference_steps": 9})
-    assert module.sampling.num_inference_steps == 9
+    assert module.sampler.sampling.num_inference_steps == 9
 
 
 def test_a_method_blind_to_masks_is_blind(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=first_frame", "trainer.max_steps=2"))
     module, _ = load_run(tmp_path)
-    assert module.use_masks is False
+    assert module.sampler.use_masks is False
     assert not any("mask_input" in name for name in module.unet.steering)
 
 

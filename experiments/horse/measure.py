@@ -26,9 +26,9 @@ from maskvid.callbacks.metrics_table import MetricsCallback
 from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF, instantiate
 from maskvid.files import atomic_write
-from maskvid.generate import load_run
 from maskvid.metrics.mask import boundary_f, mask_iou
 from maskvid.metrics.suite import METRICS, VideoMetrics
+from maskvid.request import load_run
 from maskvid.train import train
 
 HERE = Path(__file__).parent

@@ -24,8 +24,8 @@ def invert_video(
 ) -> list[torch.Tensor]:
     """Walk a clip from clean to noise along the deterministic path of DDIM (arXiv 2010.02502, section 4.3).
 
-    A step up is the inverse of DDIM's step down, where the noise is predicted from the step's upper end. That end is not
-    known yet; it is first taken for the lower one, as is usual, then for the step's own result.
+    A step up is the inverse of DDIM's step down, where the noise is predicted from the step's upper end. That end is
+    not known yet; it is first taken for the lower one, as is usual, then for the step's own result.
 
     Args:
         denoise: The model with the source's prompt; guidance would leave the path.

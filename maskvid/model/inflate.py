@@ -151,6 +151,7 @@ class InflatedUNet(nn.Module):
         masks: torch.Tensor | None = None,
         subject: torch.Tensor | None = None,
         pooled: torch.Tensor | None = None,
+        clean_frames: int | None = None,
     ) -> torch.Tensor:
         """Predict noise (or velocity) for a clip.
 
@@ -161,6 +162,7 @@ class InflatedUNet(nn.Module):
             masks: (b, f, 1, H, W) in [0, 1], or None for no mask path at all.
             subject: (b, n), 1 at the tokens that name the foreground.
             pooled: (b, p) for backbones with added text conditioning (SDXL).
+            clean_frames: Frames at the front that are clean; None for those of the method. A continued video has more.
 
         Returns:
             (b, f, c, h, w); for a clean frame 0 it is the 2-D model's and is not meant to be used.
@@ -173,7 +175,7 @@ class InflatedUNet(nn.Module):
             )
         self.guide.set(latents, masks, subject)
         levels = timesteps[:, None].repeat(1, f)
-        levels[:, : self.guide.first_steered] = 0
+        levels[:, : self.clean_frames if clean_frames is None else clean_frames] = 0
         added = None
         if pooled is not None:
             size = torch.tensor([h, w], device=latents.device, dtype=text.dtype) * self.vae_scale_factor

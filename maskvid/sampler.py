@@ -1,0 +1,252 @@
+"""Everything that is sampled from a tuned model: clips, long videos, edits of a given clip, first frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from maskvid.clip import ClipBatch
+from maskvid.diffusion import (
+    drifting_start,
+    edit_region,
+    invert_video,
+    keep_outside,
+    long_video,
+    sample_video,
+    shared_noise,
+)
+from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.errors import UserError
+from maskvid.model import Backbone, InflatedUNet
+from maskvid.seeds import seeded
+from maskvid.settings import Noise, Sampling
+
+
+class VideoSampler:
+    """Samples from an inflated U-Net and its frozen backbone; whatever is drawn is a function of seed and clip.
+
+    Args:
+        unet: The inflated U-Net.
+        backbone: Frozen VAE, text encoder and noise schedule.
+        scheduler: diffusers scheduler that samples, with the backbone's schedule.
+        noise: Where the noise of the frames comes from.
+        sampling: Sampling settings.
+        use_masks: False samples without any mask path.
+        seed: The run's.
+
+    Attributes:
+        sources: Training clips without prompts, for methods whose sampling starts from the noise of one.
+    """
+
+    def __init__(
+        self,
+        unet: InflatedUNet,
+        backbone: Backbone,
+        scheduler: Any,
+        *,
+        noise: Noise,
+        sampling: Sampling,
+        use_masks: bool,
+        seed: int,
+    ) -> None:
+        self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
+        self.noise, self.sampling, self.use_masks, self.seed = noise, sampling, use_masks, seed
+        self.sources: ClipBatch | None = None
+        self._empty: tuple[torch.Tensor, torch.Tensor | None] | None = None
+
+    def predict(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, batch: ClipBatch, *, clean_frames: int | None = None
+    ) -> torch.Tensor:
+        """The U-Net's prediction (b, f, c, h, w) at timesteps (b,) for a batch's text, subject and masks."""
+        masks = batch.masks if self.use_masks else None
+        return self.unet(
+            latents,
+            timesteps,
+            batch.text,
+            masks=masks,
+            subject=batch.subject,
+            pooled=batch.pooled,
+            clean_frames=clean_frames,
+        )
+
+    @torch.no_grad()
+    def generate(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
+        """Sample videos for prompts and masks, all frames together.
+
+        Args:
+            batch: Text, subject and masks; latents and frames are not looked at.
+            first_frame: (b, c, h, w), clean scaled latents.
+
+        Returns:
+            Frames (b, f, 3, H, W) in [-1, 1], float32, on the model's device.
+        """
+        clean = first_frame.unsqueeze(1)[:, : self.unet.clean_frames]
+        return self._decode(self._sample(batch, clean, self._start(batch, first_frame)))
+
+    @torch.no_grad()
+    def stream(
+        self, batch: ClipBatch, first_frame: torch.Tensor, *, window: int, carry: int = 1
+    ) -> Iterator[torch.Tensor]:
+        """Sample videos of any length, segment after segment, see `long_video`.
+
+        Args:
+            batch: Text, subject and the masks of all frames.
+            first_frame: (b, c, h, w), clean scaled latents.
+            window: Most frames denoised together.
+            carry: Latents carried from segment to segment.
+
+        Yields:
+            New frames (b, n, 3, H, W) in [-1, 1]; the first piece begins with the first frame.
+
+        Raises:
+            UserError: The method has no clean first frame to go on from.
+        """
+        if self.unet.clean_frames == 0 and batch.masks.shape[1] > window:
+            raise UserError(
+                f"num_frames={batch.masks.shape[1]}: a method with method.unet.first_frame=denoised samples at most "
+                f"the {window} frames of its training windows."
+            )
+
+        def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
+            part = replace(batch, masks=batch.masks[:, indices])
+            if indices[0] == 0 and clean.shape[1] == 1:
+                return self._sample(part, clean[:, : self.unet.clean_frames], self._start(part, first_frame))
+            return self._sample(part, clean, self._start(part, first_frame, indices[-1]))
+
+        num_frames = batch.masks.shape[1]
+        for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
+            yield self._decode(latents)
+
+    @torch.no_grad()
+    def edit(self, source: ClipBatch, target: ClipBatch, *, keep_background: bool) -> torch.Tensor:
+        """Edit clips: their inverted noise is denoised again with another prompt.
+
+        The first frame is edited first, by the 2-D model; the others follow it. Our interpretation: the paper edits,
+        but does not say how; this is DDIM inversion with latent blending.
+
+        Args:
+            source: Latents, masks and the prompts that describe them.
+            target: The same clips with the prompts wanted.
+            keep_background: Whether everything outside the masks stays the source's.
+
+        Returns:
+            Frames (b, f, 3, H, W) in [-1, 1].
+        """
+        assert source.latents is not None
+        latents, steps = source.latents, self.sampling.num_inference_steps
+        schedule = self.backbone.scheduler.config
+        region = edit_region(target.masks, (latents.shape[-2], latents.shape[-1]))
+        first: torch.Tensor | None = None
+        for part in (latents[:, :1], latents) if self.unet.clean_frames else (latents,):
+            f = part.shape[1]
+            clean_frames = self.unet.clean_frames if f > 1 else 0
+            given, wanted = (replace(batch, masks=batch.masks[:, :f]) for batch in (source, target))
+            path = invert_video(
+                self._denoiser(given, clean_frames),
+                schedule,
+                part,
+                clean_frames=clean_frames,
+                num_inference_steps=steps,
+            )
+            clean = part[:, :0] if first is None else first[:, :clean_frames]
+            first = self._sample(
+                wanted,
+                clean,
+                path[-1],
+                scheduler=make_scheduler(
+                    "DDIMScheduler", schedule=schedule, timestep_spacing="trailing", clip_sample=False
+                ),
+                after_step=keep_outside(region[:, :f], path) if keep_background else None,
+            )
+        assert first is not None
+        return self._decode(first)
+
+    def paint_first_frame(self, prompts: list[str], size: tuple[int, int], names: list[str]) -> torch.Tensor:
+        """First frames (b, c, h, w) by plain text-to-image with the untouched 2-D U-Net, a seed for each name."""
+        with self.unet.plain():
+            return self.backbone.paint(
+                prompts,
+                size,
+                generators=[seeded(self.seed, "first frame", name) for name in names],
+                guidance_scale=self.sampling.first_frame_guidance_scale,
+            )
+
+    def _sample(
+        self, batch: ClipBatch, clean: torch.Tensor, noise: torch.Tensor, *, scheduler: Any = None, **options: Any
+    ) -> torch.Tensor:
+        return sample_video(
+            self._denoiser(batch, clean.shape[1]),
+            self.scheduler if scheduler is None else scheduler,
+            clean=clean,
+            noise=noise,
+            num_inference_steps=self.sampling.num_inference_steps,
+            guidance_scale=self.sampling.guidance_scale,
+            adain_fraction=self.sampling.adain_fraction,
+            **options,
+        )
+
+    def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None) -> Any:
+        empty = self._without_prompt(batch)
+
+        def denoise(latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
+            levels = timestep.to(latents.device).expand(len(latents))
+            return self.predict(latents, levels, empty if unconditional else batch, clean_frames=clean_frames)
+
+        return denoise
+
+    def _start(self, batch: ClipBatch, first_frame: torch.Tensor, *place: int) -> torch.Tensor:
+        """The noise (b, f, c, h, w) that sampling starts from, a function of seed, clip and place in the video."""
+        f = batch.masks.shape[1]
+        # One generator for each clip: a video does not depend on its neighbours in the batch.
+        generators = [seeded(self.seed, "sample", name, *place) for name in batch.ids]
+        steps, schedule = self.sampling.num_inference_steps, self.backbone.scheduler.config
+        if self.noise.start == "drift":
+            denoise = self._denoiser(batch)
+            return drifting_start(
+                denoise, schedule, first_frame, num_frames=f, num_inference_steps=steps, generators=generators
+            )
+        if self.noise.start == "inversion":
+            source = self._source_latents(generators, f).to(first_frame)
+            denoise = self._denoiser(self._without_prompt(batch))
+            clean = self.unet.clean_frames
+            return invert_video(denoise, schedule, source, clean_frames=clean, num_inference_steps=steps)[-1]
+        mode = self.noise.sampling_mode or self.noise.mode
+        shape = (1, f, *first_frame.shape[1:])
+        draws = [shared_noise(shape, mode=mode, alpha=self.noise.alpha, generator=g) for g in generators]
+        return torch.cat(draws).to(first_frame)
+
+    def _source_latents(self, generators: list[torch.Generator], num_frames: int) -> torch.Tensor:
+        """For each clip the latents (b, f, c, h, w) of a training clip, drawn at random."""
+        if self.sources is None or self.sources.latents is None:
+            raise UserError("method.noise.start=inversion: the training clips are missing; give data.train.")
+        latents = self.sources.latents
+        if latents.shape[1] != num_frames:
+            raise UserError(
+                f"num_frames={num_frames}: with method.noise.start=inversion a video has as many frames as the "
+                f"training windows, {latents.shape[1]}."
+            )
+        return torch.cat([latents[torch.randint(len(latents), (1,), generator=g)] for g in generators])
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return torch.stack([self.backbone.decode_latents(clip) for clip in latents])
+
+    def _without_prompt(self, batch: ClipBatch) -> ClipBatch:
+        """The same clips with the empty prompt; masks stay, so that guidance strengthens the text alone."""
+        if self._empty is None:
+            text, _, pooled = self.backbone.encode_text([""], [None])
+            self._empty = text, pooled
+        text, pooled = self._empty
+        if pooled is not None and batch.pooled is not None:
+            pooled = pooled.to(batch.pooled).expand_as(batch.pooled)
+        return replace(
+            batch,
+            text=text.to(batch.text).expand_as(batch.text),
+            subject=torch.zeros_like(batch.subject),
+            prompts=[""] * len(batch),
+            pooled=pooled,
+            latents=None,
+            frames=None,
+        )

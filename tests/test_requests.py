@@ -1,0 +1,72 @@
+"""Long videos and edits through their entry points."""
+
+import decord
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from maskvid.config import CONF
+from maskvid.edit import edit
+from maskvid.errors import UserError
+from maskvid.generate import generate
+from maskvid.train import train
+from tests.data.tiny import make_frames, write_mp4
+from tests.runs import configure, configure_generate
+
+
+@pytest.fixture(scope="module")
+def run(overrides, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    train(configure(overrides, f"run_dir={folder}", "trainer.max_steps=2", "trainer.limit_val_batches=1"))
+    return folder
+
+
+def frames(path) -> np.ndarray:
+    return decord.VideoReader(str(path)).get_batch(range(len(decord.VideoReader(str(path))))).asnumpy()
+
+
+def test_a_video_longer_than_the_window_begins_like_the_short_one(run, triples, tmp_path):
+    short = generate(configure_generate(run, triples, f"out={tmp_path / 'a'}", "mask_stride=1"))[0]
+    long = generate(configure_generate(run, triples, f"out={tmp_path / 'b'}", "mask_stride=1", "num_frames=9"))[0]
+    assert len(frames(short)) == 3
+    assert len(frames(long)) == 9
+    assert np.abs(frames(long)[:3].astype(int) - frames(short)).mean() < 2  # but for the video codec
+    assert long.with_suffix(".png").exists()
+
+
+def test_methods_without_a_clean_frame_make_no_long_video(overrides, triples, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "data.validation=null"))
+    with pytest.raises(UserError, match="num_frames=9"):
+        generate(configure_generate(tmp_path, triples, "mask_stride=1", "num_frames=9"))
+
+
+def configure_edit(run, triples, *more):
+    common = [f"run={run}", "prompt='[a fox] runs'", f"masks={triples}/one.npz", f"source={triples}/one.mp4"]
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("edit", overrides=[*common, *more])
+
+
+def test_an_edit_writes_video_and_strip_and_keeps_the_background(run, triples, tmp_path):
+    [kept] = edit(configure_edit(run, triples, f"out={tmp_path / 'a'}"))
+    [free] = edit(configure_edit(run, triples, f"out={tmp_path / 'b'}", "keep_background=false"))
+    assert kept.with_suffix(".png").exists()
+    assert np.abs(frames(kept).astype(int) - frames(free)).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["num_frames=5"], "windows have 3"),
+        (["mask_stride=20"], "masks="),
+        (["source=/nowhere.mp4"], "nowhere"),
+    ],
+)
+def test_bad_requests_name_what_is_wrong(run, triples, more, words):
+    with pytest.raises(UserError, match=words):
+        edit(configure_edit(run, triples, *more))
+
+
+def test_a_source_shorter_than_its_masks_is_refused(run, triples, tmp_path):
+    write_mp4(tmp_path / "short.mp4", make_frames()[:4])
+    with pytest.raises(UserError, match="has 4 frames"):
+        edit(configure_edit(run, triples, f"source={tmp_path / 'short.mp4'}"))
