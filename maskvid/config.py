@@ -31,6 +31,8 @@ class BackboneConfig:
     path: str = MISSING
     dtype: str = "float32"
     variant: str | None = None
+    controlnet: str | None = None
+    control_picture: str = "filled"
 
 
 @dataclass
@@ -94,6 +96,8 @@ class SamplingOverrides:
 
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    first_frame: str | None = None
+    first_frame_guidance_scale: float | None = None
     adain_fraction: float | None = None
     fps: float | None = None
 

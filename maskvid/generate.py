@@ -30,6 +30,8 @@ def generate(config: DictConfig) -> list[Path]:
     """
     module, run = prepare(config, "generate run=RUN prompt='[a horse] gallops' masks=MASKS.")
     sampler = module.sampler
+    if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
+        sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"
     size = height, width = config.height or run.data.height, config.width or run.data.width
     stride = config.mask_stride or run.data.frame_stride
     masks = read_masks(config.masks, config.num_frames or run.data.num_frames, height, width, frame_stride=stride)
@@ -50,7 +52,7 @@ def generate(config: DictConfig) -> list[Path]:
     for index, batch in enumerate(batches):
         [text] = batch.prompts
         name = file_name(index, text, config.seed)
-        latent = sampler.paint_first_frame([text], size, [text]) if first is None else first
+        latent = sampler.paint_first_frame([text], batch.masks[:, 0], [text]) if first is None else first
         path = output_folder(config) / f"{name}.mp4"
         paths.append(write_video(path, frames_of(batch, latent), sampler.sampling.fps))
         sample = Sample("generated", name, text, torch.stack([kept[i] for i in shown]), masks[shown])

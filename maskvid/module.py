@@ -96,9 +96,8 @@ class MaskVidModule(LightningModule):
         """Sample the batch's prompts and masks; callbacks write and measure what is returned."""
         assert batch.latents is not None
         first = batch.latents[:, 0]
-        if self.sampler.sampling.first_frame == "text_to_image":
-            height, width = batch.masks.shape[-2:]
-            first = self.sampler.paint_first_frame(batch.prompts, (height, width), batch.ids)
+        if self.sampler.sampling.first_frame != "given":
+            first = self.sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
         videos = self.sampler.generate(batch, first).cpu()
         set_name = self.set_names[dataloader_idx] if self.set_names else "validation"
         return [

@@ -1,4 +1,4 @@
-"""Train the embedded miniature: `python -m maskvid.pretrain stage=vae|segmenter|clip|backbone|decoder|card|all`."""
+"""Train the embedded miniature: `python -m maskvid.pretrain stage=all`, or one of STAGES below."""
 
 from __future__ import annotations
 
@@ -104,6 +104,20 @@ def backbone(config: DictConfig) -> None:
     )
 
 
+def controlnet(config: DictConfig) -> None:
+    """Train the mask ControlNet of the finished backbone into `mini_controlnet`."""
+    from diffusers import StableDiffusionPipeline
+
+    from maskvid.miniature.backbone import cached_latents
+    from maskvid.miniature.controlnet import ControlNetStage
+
+    pictures = corpus(config, "backbone")
+    pipeline = StableDiffusionPipeline.from_pretrained(Path(config.assets) / "mini")
+    latents = cached_latents(pipeline.vae, pictures, Path(config.runs) / "backbone" / "latents.pt")
+    masks = torch.from_numpy(pictures.masks)[:, None]
+    train(config, "controlnet", lambda options: ControlNetStage(pipeline, latents, masks, pictures.captions, **options))
+
+
 def card(config: DictConfig) -> None:
     """Measure what was trained on the held-out seed; write the model card and a sheet of samples."""
     from maskvid.files import atomic_write
@@ -126,6 +140,7 @@ STAGES: dict[str, Callable[[DictConfig], None]] = {
     "segmenter": segmenter,
     "clip": clip,
     "backbone": backbone,
+    "controlnet": controlnet,
     "decoder": decoder,
     "card": card,
 }

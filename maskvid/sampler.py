@@ -52,6 +52,8 @@ class VideoSampler:
         use_masks: bool,
         seed: int,
     ) -> None:
+        if sampling.first_frame == "controlnet" and backbone.controlled is None:
+            raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
         self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
         self.noise, self.sampling, self.use_masks, self.seed = noise, sampling, use_masks, seed
         self.sources: ClipBatch | None = None
@@ -164,14 +166,25 @@ class VideoSampler:
         assert first is not None
         return self._decode(first)
 
-    def paint_first_frame(self, prompts: list[str], size: tuple[int, int], names: list[str]) -> torch.Tensor:
-        """First frames (b, c, h, w) by plain text-to-image with the untouched 2-D U-Net, a seed for each name."""
+    def paint_first_frame(self, prompts: list[str], masks: torch.Tensor, names: list[str]) -> torch.Tensor:
+        """First frames by the untouched 2-D U-Net, where the method wants it led by a ControlNet, a seed for each name.
+
+        Args:
+            prompts: b prompts.
+            masks: (b, 1, H, W), the first masks; they give the size even where nothing is led by them.
+            names: b names of clips.
+
+        Returns:
+            Scaled latents (b, c, h, w).
+        """
+        height, width = masks.shape[-2:]
         with self.unet.plain():
             return self.backbone.paint(
                 prompts,
-                size,
+                (height, width),
                 generators=[seeded(self.seed, "first frame", name) for name in names],
                 guidance_scale=self.sampling.first_frame_guidance_scale,
+                masks=masks if self.sampling.first_frame == "controlnet" else None,
             )
 
     def _sample(

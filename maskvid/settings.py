@@ -66,7 +66,8 @@ class Sampling:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 is off.
         adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
-        first_frame: `given` (the clip's own) or `text_to_image` (painted by the 2-D backbone from the prompt).
+        first_frame: `given` (the clip's own), `text_to_image` (painted by the 2-D backbone from the prompt) or
+            `controlnet` (painted, led by the first mask; needs `backbone.controlnet`).
         first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
         fps: Of the files written.
     """
@@ -76,10 +77,10 @@ class Sampling:
     adain_fraction: float = 0.0
     first_frame: str = "given"
     first_frame_guidance_scale: float = 4.0
+    fps: float = 8.0
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""
-        if self.first_frame not in ("given", "text_to_image"):
-            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose given or text_to_image.")
-
-    fps: float = 8.0
+        choices = ("given", "text_to_image", "controlnet")
+        if self.first_frame not in choices:
+            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose one of {', '.join(choices)}.")

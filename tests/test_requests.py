@@ -11,6 +11,7 @@ from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.train import train
 from tests.data.tiny import make_frames, write_mp4
+from tests.model.test_control import save_controlnet
 from tests.runs import configure, configure_generate
 
 
@@ -32,6 +33,20 @@ def test_a_video_longer_than_the_window_begins_like_the_short_one(run, triples, 
     assert len(frames(long)) == 9
     assert np.abs(frames(long)[:3].astype(int) - frames(short)).mean() < 2  # but for the video codec
     assert long.with_suffix(".png").exists()
+
+
+def test_first_frames_are_led_by_the_mask_where_there_is_a_controlnet(overrides, triples, tmp_path):
+    more = [f"backbone.controlnet={save_controlnet(tmp_path / 'control')}", "sampling.first_frame=controlnet"]
+    train(configure(overrides, f"run_dir={tmp_path / 'run'}", *more, "trainer.max_steps=1"))
+    led = generate(configure_generate(tmp_path / "run", triples, f"out={tmp_path / 'a'}"))[0]
+    plain = [f"out={tmp_path / 'b'}", "sampling.first_frame=text_to_image"]
+    free = generate(configure_generate(tmp_path / "run", triples, *plain))[0]
+    assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
+
+
+def test_a_controlnet_asked_for_must_be_there(overrides, tmp_path):
+    with pytest.raises(UserError, match="give backbone.controlnet"):
+        train(configure(overrides, f"run_dir={tmp_path}", "sampling.first_frame=controlnet"))
 
 
 def test_methods_without_a_clean_frame_make_no_long_video(overrides, triples, tmp_path):

@@ -15,13 +15,14 @@ import numpy as np
 import open_clip
 import torch
 import transformers
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, AutoPipelineForText2Image, ControlNetModel, StableDiffusionPipeline
 from PIL import Image
 from scipy import ndimage
 
 from maskvid.files import atomic_write
 from maskvid.masks.segmenter import Segmenter
 from maskvid.metrics.encoders import ClipEncoder, load_clip
+from maskvid.model.control import control_picture
 from maskvid.world import captions
 from maskvid.world.pictures import Pictures
 from maskvid.world.studio import random_attributes
@@ -143,15 +144,18 @@ def sample(
     guidance: float = 4.0,
     batch: int = 32,
     size: tuple[int, int] = (64, 96),
+    masks: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Pictures (n, 3, *size) in [-1, 1] for `prompts`, each from a noise of its own."""
+    """Pictures (n, 3, *size) in [-1, 1] for `prompts`, each from a noise of its own; led by masks (n, 1, *size)."""
     pipeline.set_progress_bar_config(disable=True)
     parts = []
     for start in range(0, len(prompts), batch):
         texts = prompts[start : start + batch]
         draws = [torch.Generator().manual_seed(seed * 100_003 + start + i) for i in range(len(texts))]
+        led = {} if masks is None else {"image": control_picture(masks[start : start + batch], "filled")}
         images = pipeline(
             texts,
+            **led,
             height=size[0],
             width=size[1],
             num_inference_steps=steps,
@@ -210,6 +214,39 @@ def measure_samples(
     return figures
 
 
+def measure_control(
+    pipeline: StableDiffusionPipeline,
+    controlnet: Path,
+    encoder: ClipEncoder,
+    segmenter: Segmenter,
+    heldout: Pictures,
+    *,
+    count: int,
+    seed: int,
+    steps: int,
+    guidance: float,
+) -> list[Figure]:
+    """How well pictures led by held-out masks follow mask and text; the same prompts without masks beside them."""
+    masks = torch.from_numpy(heldout.masks[:count])[:, None].float() / 255
+    texts, attributes = heldout.captions[:count], heldout.attributes[:count]
+    led = AutoPipelineForText2Image.from_pipe(pipeline, controlnet=ControlNetModel.from_pretrained(controlnet))
+    options: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance}
+    frames = sample(led, texts, masks=masks, **options)
+    plain = sample(pipeline, texts, **options)
+    follows = float(iou(in_batches(segmenter, frames), masks).mean())
+    right, least = (
+        attribute_accuracy(in_batches(encoder.images, pictures), attributes, encoder)["species"][0]
+        for pictures in (frames, plain)
+    )
+    source = "pictures led by held-out masks"
+    return [
+        Figure("ControlNet: IoU with the mask", 0.85, follows, count, source),
+        Figure(
+            "ControlNet: species as prompted (required: what plain text to image reaches)", least, right, count, source
+        ),
+    ]
+
+
 def write_card(folder: Path, figures: list[Figure], facts: dict[str, str]) -> None:
     """Write `folder/MODEL_CARD.md`."""
     rows = [
@@ -254,7 +291,7 @@ def training_facts(config: dict[str, Any], runs: Path) -> dict[str, str]:
         runs: Folder of the stages' runs, whose `facts.json` says how many steps were really done.
     """
     facts = {}
-    for name in ("vae", "segmenter", "clip", "backbone", "decoder"):
+    for name in ("vae", "segmenter", "clip", "backbone", "controlnet", "decoder"):
         facts[name] = config["card"]["notes"][name]
         done = runs / name / "facts.json"
         if done.exists():
@@ -304,4 +341,16 @@ def measure(
     figures = measure_vae(pipeline.vae, segmenter, frames, masks)
     figures += measure_clip(encoder, frames, heldout.attributes)
     figures += measure_samples(encoder, segmenter.cpu(), samples, attributes)
+    if (assets / "mini_controlnet").is_dir():
+        figures += measure_control(
+            pipeline,
+            assets / "mini_controlnet",
+            encoder,
+            segmenter,
+            heldout,
+            count=prompts,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+        )
     return figures, samples

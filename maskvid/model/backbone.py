@@ -14,6 +14,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
+from maskvid.model import control
 
 ASSETS = "assets://"
 
@@ -28,12 +29,24 @@ class Backbone:
         path: Local diffusers folder, hub id, or `assets://mini` for the embedded miniature.
         dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
         variant: File variant such as `fp16`, as in diffusers.
+        controlnet: A ControlNet that makes first frames follow their mask: local folder, hub id, `assets://...`, or
+            None. It takes no part in tuning and is not in the fingerprint.
+        control_picture: How it is shown the mask: `filled`, `edge` or `scribble`.
 
     Raises:
-        UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline.
+        UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the ControlNet
+            was made for another.
     """
 
-    def __init__(self, path: str, *, dtype: str = "float32", variant: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        dtype: str = "float32",
+        variant: str | None = None,
+        controlnet: str | None = None,
+        control_picture: str = "filled",
+    ) -> None:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
         self.path = path
@@ -44,6 +57,12 @@ class Backbone:
             if module is not None:
                 module.requires_grad_(False).eval()
         self.fingerprint = _fingerprint(self.pipeline)
+        self.control_picture = control_picture
+        self.controlled: Any = None
+        if controlnet is not None:
+            control.control_picture(torch.zeros(1, 1, 4, 4), control_picture)  # refuses unknown kinds now
+            source, local = _resolve(controlnet), _looks_local(_resolve(controlnet))
+            self.controlled = control.load_control(controlnet, source, self.pipeline, variant=variant, local=local)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Frozen, hence shared."""
@@ -67,6 +86,8 @@ class Backbone:
     def to(self, device: torch.device | str) -> Backbone:
         """Move the frozen parts; called in `setup`, because Lightning moves only modules."""
         self.pipeline.to(device)
+        if self.controlled is not None:
+            self.controlled.to(device)
         return self
 
     @torch.no_grad()
@@ -118,8 +139,9 @@ class Backbone:
         generators: list[torch.Generator],
         guidance_scale: float,
         num_inference_steps: int = 25,
+        masks: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Pictures by plain text-to-image.
+        """Pictures by text-to-image, plain or steered by masks.
 
         Args:
             prompts: b captions.
@@ -127,12 +149,15 @@ class Backbone:
             generators: One for each prompt, on the CPU.
             guidance_scale: Classifier-free guidance.
             num_inference_steps: Denoising steps of the backbone's own scheduler.
+            masks: (b, 1, H, W) in [0, 1] for the ControlNet, which must be there, or None for plain text-to-image.
 
         Returns:
             Scaled latents (b, c, h, w) of the pictures.
         """
-        images = self.pipeline(
+        extra = {} if masks is None else {"image": control.control_picture(masks, self.control_picture)}
+        images = (self.pipeline if masks is None else self.controlled)(
             prompts,
+            **extra,
             height=size[0],
             width=size[1],
             generator=generators,
@@ -162,8 +187,12 @@ def _resolve(path: str) -> str:
     return path
 
 
+def _looks_local(source: str) -> bool:
+    return Path(source).is_absolute() or source.startswith((".", "~")) or Path(source).exists()
+
+
 def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> DiffusionPipeline:
-    looks_local = Path(source).is_absolute() or source.startswith((".", "~")) or Path(source).exists()
+    looks_local = _looks_local(source)
     if looks_local:
         folder = Path(source).expanduser()
         index = folder / "model_index.json"

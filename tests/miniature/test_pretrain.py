@@ -28,7 +28,7 @@ def config(tmp_path):
 
 def test_all_stages_run_in_order_and_the_card_is_written(config, tmp_path):
     torch.set_num_threads(1)
-    for name in ("vae", "decoder", "segmenter", "clip", "backbone"):
+    for name in ("vae", "decoder", "segmenter", "clip", "backbone", "controlnet"):
         config[name].batch = 2
         config[name].settings.max_steps = 1
     config.vae.channels = config.decoder.channels = [8, 8, 16]
@@ -40,7 +40,7 @@ def test_all_stages_run_in_order_and_the_card_is_written(config, tmp_path):
     for stage in pretrain.STAGES.values():
         stage(config)
     card = (tmp_path / "assets" / "MODEL_CARD.md").read_text()
-    assert card.count("| **no** |") + card.count("| yes |") == 10
+    assert card.count("| **no** |") + card.count("| yes |") == 12
     assert "| backbone | 1 steps, seed 20;" in card
     assert (tmp_path / "assets" / "samples.png").exists()
 

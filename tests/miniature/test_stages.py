@@ -6,13 +6,14 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline
 from lightning import seed_everything
 
 from maskvid.masks.segmenter import Segmenter
 from maskvid.metrics.encoders import load_clip
-from maskvid.miniature.backbone import BackboneStage, cached_latents, latent_masks
+from maskvid.miniature.backbone import BackboneStage, assemble, cached_latents, latent_masks
 from maskvid.miniature.clip import ClipStage, positives
+from maskvid.miniature.controlnet import ControlNetStage
 from maskvid.miniature.segmenter import SegmenterStage, dice_loss
 from maskvid.miniature.stage import fit, generator, rate
 from maskvid.miniature.vae import VaeStage, bounding_boxes, build, encode, widen
@@ -63,6 +64,13 @@ def backbone_stage(pictures, tokenizer, steps=2, ema=0.9, **more):
         **settings(steps, ema=ema),
         **more,
     )
+
+
+def controlnet_stage(pictures, tokenizer, steps=2, **more):
+    backbone = backbone_stage(pictures, tokenizer)
+    pipeline = assemble(backbone.frozen[0], backbone.unet, backbone.text, tokenizer)
+    masks = torch.from_numpy(pictures.masks)[:, None]
+    return ControlNetStage(pipeline, backbone.latents, masks, pictures.captions, batch=4, **settings(steps), **more)
 
 
 def train(stage, folder, **more):
@@ -161,6 +169,15 @@ def test_backbone_exports_a_plain_stable_diffusion_folder(pictures, tokenizer, t
     assert not any(name.startswith("frozen") for name in stage.state_dict())
 
 
+def test_the_controlnet_learns_beside_a_frozen_unet_and_is_read_by_diffusers(pictures, tokenizer, tmp_path):
+    stage = controlnet_stage(pictures, tokenizer)
+    before = {name: value.clone() for name, value in stage.frozen[0].state_dict().items()}
+    train(stage, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in stage.frozen[0].state_dict().items())
+    loaded = ControlNetModel.from_pretrained(tmp_path / "assets/mini_controlnet")
+    assert loaded.controlnet_cond_embedding.conv_out.weight.abs().max() > 0  # zero at the start
+
+
 def test_latents_are_kept_for_one_vae_only(pictures, tmp_path):
     vae = build((8, 8, 16))
     vae.register_to_config(scaling_factor=0.5)
@@ -187,14 +204,15 @@ def test_a_stage_can_start_from_shipped_weights(kind, pictures, tokenizer, tmp_p
         torch.testing.assert_close(started[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
-@pytest.mark.parametrize("kind", ["vae", "segmenter", "clip", "backbone"])
+@pytest.mark.parametrize("kind", ["vae", "segmenter", "clip", "backbone", "controlnet"])
 def test_resuming_equals_not_stopping(kind, pictures, tokenizer, tmp_path):
     def build_stage(steps):
         if kind == "vae":
             return vae_stage(pictures, steps, ema=0.9, full_from=0.75)
         if kind == "segmenter":
             return segmenter_stage(pictures, steps)
-        return (clip_stage if kind == "clip" else backbone_stage)(pictures, tokenizer, steps)
+        builders = {"clip": clip_stage, "backbone": backbone_stage, "controlnet": controlnet_stage}
+        return builders[kind](pictures, tokenizer, steps)
 
     whole = train(build_stage(4), tmp_path / "whole")
     first = build_stage(4)
