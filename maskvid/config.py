@@ -31,6 +31,8 @@ class BackboneConfig:
     path: str = MISSING
     dtype: str = "float32"
     variant: str | None = None
+    lora: str | None = None
+    lora_scale: float = 1.0
     controlnet: str | None = None
     control_picture: str = "filled"
 
@@ -107,7 +109,8 @@ class RequestConfig:
     """What `python -m maskvid.generate` and `python -m maskvid.edit` share.
 
     Attributes:
-        run: Run directory of a training.
+        run: Run directory of a training, or a list of several, whose adapters mix.
+        mix: The share of each run; null shares equally.
         prompt: One prompt or a list; the words in [brackets] name the foreground.
         masks: Video, folder of pictures, npz or one picture; white is foreground.
         num_frames: Null takes the run's.
@@ -121,7 +124,8 @@ class RequestConfig:
         threads: Processor threads; null leaves PyTorch's choice.
     """
 
-    run: str = MISSING
+    run: Any = MISSING
+    mix: list[float] | None = None
     prompt: Any = MISSING
     masks: str = MISSING
     num_frames: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from maskvid.clip import ClipBatch
 from maskvid.config import TrainConfig, check_keys, instantiate, plain
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
-from maskvid.model import Backbone, load_adapter, read_adapter
+from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.train import build_module
 
@@ -44,33 +45,51 @@ def quote_prompts(arguments: list[str]) -> list[str]:
     return [quoted(argument) for argument in arguments]
 
 
-def load_run(run: str | Path, *, sampling: dict[Any, Any] | None = None) -> tuple[MaskVidModule, DictConfig]:
-    """Rebuild a tuned model from its run directory.
+def load_run(
+    run: str | Path | Sequence[str | Path],
+    *,
+    mix: Sequence[float] | None = None,
+    sampling: dict[Any, Any] | None = None,
+) -> tuple[MaskVidModule, DictConfig]:
+    """Rebuild a tuned model from its run directory, or a mixture from several.
 
     Args:
-        run: Run directory of a training, or a copy of its `adapter` folder.
-        sampling: Overrides of the run's sampling settings.
+        run: Run directory of a training, or a copy of its `adapter` folder; several of one method and backbone mix.
+        mix: The share of each run; None shares equally. See `mix_adapters`.
+        sampling: Overrides of the first run's sampling settings.
 
     Returns:
-        The module in evaluation mode, and the run's configuration.
+        The module in evaluation mode, and the first run's configuration.
 
     Raises:
-        UserError: No whole adapter there, or the backbone is not the one it was trained on.
+        UserError: No whole adapter there, the backbone is not the one it was trained on, or the runs do not mix.
     """
-    folder = Path(run)
-    folder = folder / "adapter" if (folder / "adapter").is_dir() else folder
-    description = read_adapter(folder)
-    stored = OmegaConf.create(description["config"])
+    runs = [run] if isinstance(run, (str, Path)) else list(run)
+    folders = [Path(one) / "adapter" if (Path(one) / "adapter").is_dir() else Path(one) for one in runs]
+    descriptions = [read_adapter(folder) for folder in folders]
+    for key in ("method", "backbone"):
+        parts = [description["config"][key] for description in descriptions]
+        other = next((i for i, part in enumerate(parts) if part != parts[0]), None)
+        if other is not None:
+            raise UserError(f"run={runs[other]}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
+    shares = [1 / len(runs)] * len(runs) if mix is None else list(mix)
+    if len(shares) != len(runs):
+        raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
+    stored = OmegaConf.create(descriptions[0]["config"])
     config = OmegaConf.merge(OmegaConf.structured(TrainConfig), stored, {"sampling": sampling or {}})
     assert isinstance(config, DictConfig)
     backbone = Backbone(**plain(config.backbone))
     module = build_module(config, backbone, [])
-    load_adapter(folder, module.unet)
-    if backbone.fingerprint != description["backbone"]["fingerprint"]:
-        raise UserError(
-            f"run={run}: the adapter was trained on other weights of {config.backbone.path!r} "
-            f"({description['backbone']['fingerprint']}, here {backbone.fingerprint}); restore those or tune again."
-        )
+    if len(runs) == 1 and mix is None:
+        load_adapter(folders[0], module.unet)
+    else:
+        mix_adapters(folders, shares, module.unet)
+    for one, description in zip(runs, descriptions, strict=True):
+        if backbone.fingerprint != description["backbone"]["fingerprint"]:
+            raise UserError(
+                f"run={one}: the adapter was trained on other weights of {config.backbone.path!r} "
+                f"({description['backbone']['fingerprint']}, here {backbone.fingerprint}); restore those or tune again."
+            )
     if config.method.noise.start == "inversion":
         data = instantiate(config.data, "data").attach(backbone)
         data.setup()
@@ -96,7 +115,8 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
     if config.threads:
         torch.set_num_threads(config.threads)
     overrides = {key: value for key, value in config.sampling.items() if value is not None}
-    module, run = load_run(config.run, sampling=overrides)
+    runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
+    module, run = load_run(runs, mix=config.mix, sampling=overrides)
     module.sampler.seed = config.seed
     module.to(device_of(config))
     module.backbone.to(device_of(config))
@@ -131,8 +151,9 @@ def file_name(index: int, text: str, seed: int) -> str:
 
 
 def output_folder(config: DictConfig) -> Path:
-    """Where the videos go: as asked, else `generated` in the run directory."""
-    return Path(config.out) if config.out else Path(config.run) / "generated"
+    """Where the videos go: as asked, else `generated` in the (first) run directory."""
+    first = config.run if isinstance(config.run, str) else config.run[0]
+    return Path(config.out) if config.out else Path(first) / "generated"
 
 
 def read_picture(config: DictConfig, size: tuple[int, int]) -> torch.Tensor:

@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 TEXT_WIDTH = 32
@@ -59,22 +65,24 @@ def byte_tokenizer(length: int = 32) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=length)
 
 
+def text_config(tokenizer: CLIPTokenizer, width: int = TEXT_WIDTH) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=64,
+        projection_dim=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+
+
 def save_backbone(folder: Path, kind: str = "mini", seed: int = 0) -> Path:
-    """Write a Stable Diffusion folder with a VAE of factor 4 and return its path."""
+    """Write a Stable Diffusion (XL) folder with a VAE of factor 4 and return its path."""
     unet = tiny_unet(kind, seed)
     tokenizer = byte_tokenizer()
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=64,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=32,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    )
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
@@ -86,15 +94,24 @@ def save_backbone(folder: Path, kind: str = "mini", seed: int = 0) -> Path:
     scheduler = DDIMScheduler(
         beta_schedule="scaled_linear", prediction_type=PREDICTION[kind], clip_sample=False, steps_offset=1
     )
-    pipeline = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    parts: dict[str, Any] = {"vae": vae, "tokenizer": tokenizer, "unet": unet, "scheduler": scheduler}
+    pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline
+    if kind == "sdxl":  # two text encoders, whose states lie side by side
+        half = TEXT_WIDTH // 2
+        pipeline = StableDiffusionXLPipeline(
+            **parts,
+            text_encoder=CLIPTextModel(text_config(tokenizer, half)),
+            text_encoder_2=CLIPTextModelWithProjection(text_config(tokenizer, half)),
+            tokenizer_2=byte_tokenizer(),
+            add_watermarker=False,
+        )
+    else:
+        pipeline = StableDiffusionPipeline(
+            **parts,
+            text_encoder=CLIPTextModel(text_config(tokenizer)),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder

@@ -20,7 +20,7 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
         settings: Settings of that class which differ from it.
 
     Raises:
-        UserError: No such scheduler, or it does not know a setting.
+        UserError: No such scheduler, it does not know a setting, or it contradicts what the backbone predicts.
     """
     kind: Any = getattr(diffusers, name, None)
     is_scheduler = inspect.isclass(kind) and issubclass(kind, diffusers.SchedulerMixin)
@@ -30,4 +30,11 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise UserError(f"scheduler.{unknown[0]}: {name} does not know it; it knows {', '.join(known)}.")
+    wanted = schedule.get("prediction_type", "epsilon")
+    given = settings.get("prediction_type", wanted)
+    if given != wanted or (wanted != "epsilon" and "prediction_type" not in known):
+        raise UserError(
+            f"scheduler.name={name} with prediction_type={given!r}: the backbone predicts {wanted!r}, and a scheduler "
+            "that takes it for something else samples noise; leave prediction_type away, or choose one that knows it."
+        )
     return kind.from_config(dict(schedule), **settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,30 @@ def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
     Raises:
         UserError: The file is damaged, or its weights are not those of this method on this architecture.
     """
+    unet.steering.load_state_dict(_read_weights(folder, unet))
+    return read_adapter(folder)
+
+
+def mix_adapters(folders: Sequence[str | Path], shares: Sequence[float], unet: InflatedUNet) -> None:
+    """Load what several adapters have learnt, each by its share: start + sum of share (adapter - start).
+
+    Args:
+        folders: Where `save_adapter` wrote.
+        shares: One for each; they need not sum to 1, and 1 and 0 give the first adapter alone.
+        unet: Freshly inflated, its weights being the start of all of them, by the method of all of them.
+
+    Raises:
+        UserError: As of `load_adapter`.
+    """
+    start = {name: value.clone() for name, value in unet.steering.state_dict().items()}
+    mixed = {name: value.clone() for name, value in start.items()}
+    for folder, share in zip(folders, shares, strict=True):
+        for name, value in _read_weights(folder, unet).items():
+            mixed[name] += share * (value - start[name])
+    unet.steering.load_state_dict(mixed)
+
+
+def _read_weights(folder: str | Path, unet: InflatedUNet) -> dict[str, torch.Tensor]:
     description = read_adapter(folder)
     try:
         with safe_open(Path(folder) / WEIGHTS, framework="pt") as file:
@@ -87,5 +112,4 @@ def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
             f"adapter={folder} was trained for another architecture or method ({len(faults)} differences, first: "
             f"{faults[0]}); it belongs to backbone {description.get('backbone', {}).get('path')!r}."
         )
-    unet.steering.load_state_dict(weights)
-    return description
+    return weights

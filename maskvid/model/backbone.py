@@ -29,6 +29,9 @@ class Backbone:
         path: Local diffusers folder, hub id, or `assets://mini` for the embedded miniature.
         dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
         variant: File variant such as `fp16`, as in diffusers.
+        lora: Weights of a LoRA to add to the backbone before tuning: local file or folder, or hub id, as diffusers
+            loads it. Needs the extra `lora`.
+        lora_scale: How much of it.
         controlnet: A ControlNet that makes first frames follow their mask: local folder, hub id, `assets://...`, or
             None. It takes no part in tuning and is not in the fingerprint.
         control_picture: How it is shown the mask: `filled`, `edge` or `scribble`.
@@ -44,6 +47,8 @@ class Backbone:
         *,
         dtype: str = "float32",
         variant: str | None = None,
+        lora: str | None = None,
+        lora_scale: float = 1.0,
         controlnet: str | None = None,
         control_picture: str = "filled",
     ) -> None:
@@ -52,6 +57,8 @@ class Backbone:
         self.path = path
         source = _resolve(path)
         self.pipeline = _load(path, source, getattr(torch, dtype), variant)
+        if lora is not None:
+            _add_lora(self.pipeline, lora, lora_scale)
         for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
             module = getattr(self.pipeline, part, None)
             if module is not None:
@@ -214,6 +221,19 @@ def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> Di
         raise UserError(f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline.")
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _add_lora(pipeline: Any, lora: str, scale: float) -> None:
+    """Fuse a LoRA into the weights, so that inflation finds plain layers."""
+    source = str(Path(lora).expanduser()) if _looks_local(lora) else lora
+    try:
+        pipeline.load_lora_weights(source)
+        pipeline.fuse_lora(lora_scale=scale)
+        pipeline.unload_lora_weights()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        hint = " Install the extra `lora`." if "PEFT" in reason else ""
+        raise UserError(f"backbone.lora={lora!r} cannot be added by diffusers: {reason}{hint}") from error
 
 
 def _fingerprint(pipeline: DiffusionPipeline) -> str:

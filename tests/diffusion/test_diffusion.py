@@ -149,3 +149,12 @@ def test_schedulers_by_name():
         make_scheduler("UNet2DModel", schedule=schedule)
     with pytest.raises(UserError, match=r"scheduler\.stepps"):
         make_scheduler("DDIMScheduler", schedule=schedule, stepps=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("DDIMScheduler", {"prediction_type": "epsilon"}), ("FlowMatchEulerDiscreteScheduler", {})],
+)
+def test_a_scheduler_that_contradicts_the_backbone_is_refused(name, settings):
+    with pytest.raises(UserError, match="the backbone predicts 'v_prediction'"):
+        make_scheduler(name, schedule={"prediction_type": "v_prediction"}, **settings)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maskvid.errors import UserError
-from maskvid.model import InflatedUNet, load_adapter, save_adapter
+from maskvid.model import InflatedUNet, load_adapter, mix_adapters, save_adapter
 from tests.backbones import tiny_unet
 
 
@@ -58,3 +58,16 @@ def test_a_write_that_fails_leaves_the_former_adapter(tmp_path, monkeypatch):
     assert path.read_bytes() == before
     assert json.loads((tmp_path / "adapter.json").read_text())["steps"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter.json", "adapter.safetensors"]
+
+
+def test_adapters_mix_by_their_shares(tmp_path):
+    start = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4).steering.state_dict()
+    states = []
+    for seed in (1, 2):
+        state = {name: value + seed for name, value in start.items()}
+        save_adapter(tmp_path / str(seed), state, {})
+        states.append(state)
+    fresh = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
+    mix_adapters([tmp_path / "1", tmp_path / "2"], [0.25, 0.5], fresh)
+    for name, value in fresh.steering.state_dict().items():
+        torch.testing.assert_close(value, start[name] + 0.25 + 1.0)

@@ -3,10 +3,12 @@ import shutil
 
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import convert_state_dict_to_diffusers
 
 from maskvid.errors import UserError
-from maskvid.model import Backbone
-from tests.backbones import TEXT_WIDTH
+from maskvid.model import Backbone, InflatedUNet
+from tests.backbones import TEXT_WIDTH, save_backbone
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,48 @@ def test_missing_weights_and_folders_are_named(tiny_backbone, tmp_path):
         Backbone(str(copy))
     with pytest.raises(UserError, match=r"backbone\.dtype='int8'"):
         Backbone(str(tiny_backbone), dtype="int8")
+
+
+def save_lora(folder, tiny_backbone):
+    """A LoRA of the tiny U-Net's query projections, written by diffusers."""
+    peft = pytest.importorskip("peft")
+    unet = UNet2DConditionModel.from_pretrained(tiny_backbone, subfolder="unet")
+    unet.add_adapter(peft.LoraConfig(r=2, target_modules=["to_q"], init_lora_weights=False))
+    layers = convert_state_dict_to_diffusers(peft.get_peft_model_state_dict(unet))
+    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=layers)
+    return str(folder)
+
+
+def test_a_lora_is_fused_before_tuning(tiny_backbone, tmp_path):
+    lora = save_lora(tmp_path, tiny_backbone)
+    plain, full = Backbone(str(tiny_backbone)), Backbone(str(tiny_backbone), lora=lora)
+    none = Backbone(str(tiny_backbone), lora=lora, lora_scale=0.0)
+    names = list(plain.unet.state_dict())
+    assert list(full.unet.state_dict()) == names  # plain layers again
+    changed = [n for n in names if not torch.allclose(plain.unet.state_dict()[n], full.unet.state_dict()[n], atol=1e-6)]
+    assert changed
+    assert all(name.endswith("to_q.weight") for name in changed)
+    assert all(torch.allclose(plain.unet.state_dict()[n], none.unet.state_dict()[n], atol=1e-6) for n in names)
+    assert full.fingerprint != plain.fingerprint
+
+
+def test_a_lora_that_is_none_is_named(tiny_backbone, tmp_path):
+    with pytest.raises(UserError, match=r"backbone\.lora='/nowhere'"):
+        Backbone(str(tiny_backbone), lora="/nowhere")
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])
+def test_true_architectures_train_and_sample(kind, tmp_path):
+    backbone = Backbone(str(save_backbone(tmp_path / kind, kind)))
+    text, subject, pooled = backbone.encode_text(["a fox runs"], ["a fox"])
+    assert (pooled is not None) == (kind == "sdxl")
+    assert subject.sum() > 0
+    video = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor).train()
+    latents, masks = torch.randn(1, 3, 4, 8, 12), torch.zeros(1, 3, 1, 32, 48)
+    out = video(latents, torch.tensor([500]), text, masks=masks, subject=subject, pooled=pooled)
+    out[:, 1:].square().mean().backward()
+    assert all(p.grad is not None for name, p in video.steering.named_parameters() if "mask_input" in name)
+    with video.plain():
+        generators = [torch.Generator().manual_seed(0)]
+        painted = backbone.paint(["a fox"], (32, 48), generators=generators, guidance_scale=2.0, num_inference_steps=2)
+    assert painted.shape == (1, 4, 8, 12)
