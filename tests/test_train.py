@@ -41,6 +41,10 @@ def test_a_run_leaves_samples_adapter_and_configuration(run):
     assert description["steps"] == 4
     assert description["config"]["method"]["name"] == "maskvid"
     assert (run / "config.yaml").is_file()
+    cost = json.loads((run / "cost.json").read_text())
+    assert cost["train_seconds"] > 0
+    assert cost["peak_memory_mb"] > 100
+    assert cost["trained_parameters"] == sum(value.numel() for value in weights(run).values())
     assert "train/loss" in next(run.glob("csv/**/metrics.csv")).read_text()
 
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
 import statistics
-import time
 from pathlib import Path
 
 import torch
@@ -43,13 +41,9 @@ def configure(run_dir: Path, *overrides: str):
 
 
 def tune(run_dir: Path, *overrides: str) -> None:
-    """Train once; the time and the process' peak memory so far are kept beside the adapter."""
-    if (run_dir / "adapter" / "adapter.json").exists():
-        return
-    start = time.monotonic()
-    train(configure(run_dir, "data.validation=null", *overrides))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    (run_dir / "cost.json").write_text(json.dumps({"seconds": time.monotonic() - start, "peak_memory_mb": peak}))
+    """Train once."""
+    if not (run_dir / "adapter" / "adapter.json").exists():
+        train(configure(run_dir, "data.validation=null", *overrides))
 
 
 def evaluate(run_dir: Path, name: str, **sampling: object) -> dict[str, float]:
