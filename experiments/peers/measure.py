@@ -53,7 +53,6 @@ def tune(run_dir: Path, method: str, seed: int, overrides: list[str]) -> dict[st
 
 def score(run_dir: Path, samples: int, strips: dict[str, list[tuple[str, np.ndarray]]], title: str) -> dict[str, float]:
     """Score one video of each test clip, and how much `samples` videos of each differ."""
-    kept = run_dir / "scores.json"
     module, config = load_run(run_dir)
     config.data.validation = {"horse": "assets://horse/test/horse"}
     data = instantiate(config.data, "data").attach(module.backbone)
