@@ -141,7 +141,7 @@ class VideoSampler:
         latents, steps = source.latents, self.sampling.num_inference_steps
         schedule = self.backbone.scheduler.config
         region = edit_region(target.masks, (latents.shape[-2], latents.shape[-1]))
-        first: torch.Tensor | None = None
+        edited: torch.Tensor | None = None
         for part in (latents[:, :1], latents) if self.unet.clean_frames else (latents,):
             f = part.shape[1]
             clean_frames = self.unet.clean_frames if f > 1 else 0
@@ -153,8 +153,8 @@ class VideoSampler:
                 clean_frames=clean_frames,
                 num_inference_steps=steps,
             )
-            clean = part[:, :0] if first is None else first[:, :clean_frames]
-            first = self._sample(
+            clean = part[:, :0] if edited is None else edited[:, :clean_frames]
+            edited = self._sample(
                 wanted,
                 clean,
                 path[-1],
@@ -163,8 +163,8 @@ class VideoSampler:
                 ),
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
-        assert first is not None
-        return self._decode(first)
+        assert edited is not None
+        return self._decode(edited)
 
     def paint_first_frame(self, prompts: list[str], masks: torch.Tensor, names: list[str]) -> torch.Tensor:
         """First frames by the untouched 2-D U-Net, where the method wants it led by a ControlNet, a seed for each name.
