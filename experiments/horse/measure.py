@@ -109,7 +109,7 @@ def main() -> None:
         record("maskvid, painted first frame", seed, evaluate(ours, "painted", first_frame="text_to_image"))
         tune(blind, f"seed={seed}", "method=first_frame", *options.overrides)
         record("no mask path", seed, evaluate(blind, "real-first-frame"))
-        tune(untuned, f"seed={seed}", "method=first_frame", "method.trained=false")
+        tune(untuned, f"seed={seed}", "method=first_frame", "method.unet.reference=first", "method.trained=false")
         record("untuned", seed, evaluate(untuned, "real-first-frame"))
     for variant, results in references(options.runs / f"maskvid-{options.seeds[0]}").items():
         record(variant, "-", results)

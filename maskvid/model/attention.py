@@ -18,8 +18,6 @@ from torch.nn import functional as F
 
 from maskvid.model.guide import Guide
 
-REFERENCES = ("self", "first", "first_previous")
-
 
 def guided_attention(
     query: torch.Tensor,
@@ -73,6 +71,24 @@ def _foreground_sign(masks: torch.Tensor) -> torch.Tensor:
     return 2 * masks - 1
 
 
+def _itself(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def _first_and_itself(x: torch.Tensor) -> torch.Tensor:
+    """(b, f, n, ...) -> (b, f, 2 n, ...): for each frame the tokens of frame 0 and its own."""
+    return torch.cat([x[:, :1].expand_as(x), x], 2)
+
+
+def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
+    """(b, f, n, ...) -> (b, f, 2 n, ...): for each frame the tokens of frame 0 and of the frame before (0 before 0)."""
+    return torch.cat([x[:, :1].expand_as(x), torch.cat([x[:, :1], x[:, :-1]], 1)], 2)
+
+
+PICKS = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}
+REFERENCES = ("first", *PICKS)
+
+
 class SelfSteering(nn.Module):
     """Trained part of one self-attention layer: its own query projection and the strength of region agreement.
 
@@ -91,14 +107,16 @@ class SelfSteering(nn.Module):
 class SelfAttentionProcessor:
     """Mask-guided spatio-temporal self-attention, our interpretation of the paper's.
 
-    Queries come from frame i, keys and values from the reference frames, projected once. Logits get
+    Queries come from frame i, keys and values from the reference frames, projected once. The first frame alone, as in
+    LAMP, takes from a noisy frame what the 2-D model has learnt to look at, itself: on the miniature the tuning loss
+    was a quarter lower with `first_self` than with `first`, at the same steps and noise. Logits get
     lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)). Softmax does not see what is
     constant over keys, and A differs from (2 m_i(p) - 1) m_r(q) by just that: one further channel is enough.
 
     Args:
         steering: The layer's trained part.
         guide: The clip in flight; without one this is the 2-D model's self-attention.
-        reference: `self`, `first` or `first_previous`: the frames that give keys and values.
+        reference: `self`, `first`, `first_self` or `first_previous`: the frames that give keys and values.
     """
 
     def __init__(self, steering: SelfSteering, guide: Guide, *, reference: str) -> None:
@@ -127,7 +145,9 @@ class SelfAttentionProcessor:
             key_masks = None if masks is None else masks[:, 0]
             out = self._attend(attn, query.flatten(1, 2), keys[:, 0], values[:, 0], query_masks, key_masks)
         else:
-            pick = _itself if self.reference == "self" else _first_and_previous
+            pick = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}[
+                self.reference
+            ]
             query_masks = None if masks is None else masks[:, start:].flatten(0, 1)
             key_masks = None if masks is None else pick(masks)[:, start:].flatten(0, 1)
             key, value = (pick(x)[:, start:].flatten(0, 1) for x in (keys, values))
@@ -153,15 +173,6 @@ class SelfAttentionProcessor:
             row = self.steering.strength.view(1, -1, 1) * _foreground_sign(query_masks).unsqueeze(1)
         query, key, value = (_heads(x, attn.heads) for x in (query, key, value))
         return _join(guided_attention(query, key, value, row=row, column=key_masks))
-
-
-def _itself(x: torch.Tensor) -> torch.Tensor:
-    return x
-
-
-def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
-    """(b, f, n, ...) -> (b, f, 2 n, ...): for each frame the tokens of frame 0 and of the frame before (0 before 0)."""
-    return torch.cat([x[:, :1].expand_as(x), torch.cat([x[:, :1], x[:, :-1]], 1)], 2)
 
 
 class CrossSteering(nn.Module):

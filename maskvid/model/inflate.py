@@ -41,7 +41,8 @@ class InflatedUNet(nn.Module):
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
         vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
         first_frame: `clean` or `denoised`.
-        reference: Frames that give keys and values to self-attention: `self`, `first` or `first_previous`.
+        reference: Frames that give keys and values to self-attention: `self`, `first`, `first_self` or
+            `first_previous`.
         self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first
             step); None switches mask-guided self-attention off.
         cross_attention_strength: Start of gamma_h in logits; None switches the bias of subject tokens off.
@@ -65,7 +66,7 @@ class InflatedUNet(nn.Module):
         *,
         vae_scale_factor: int,
         first_frame: str = "clean",
-        reference: str = "first",
+        reference: str = "first_self",
         self_attention_strength: float | None = 16.0,
         cross_attention_strength: float | None = 4.0,
         subject_branch: bool = True,

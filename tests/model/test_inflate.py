@@ -83,7 +83,7 @@ def test_no_trained_weight_touches_the_reference_frame():
     assert (out - expected)[:, 0].abs().max() == 0
 
 
-@pytest.mark.parametrize("reference", ["self", "first"])
+@pytest.mark.parametrize("reference", ["self", "first", "first_self"])
 @torch.no_grad()
 def test_with_temporal_layers_at_zero_the_last_frame_reaches_no_other(reference):
     video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, reference=reference).eval()
