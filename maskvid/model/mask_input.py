@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class MaskInput(nn.Module):
-    """A zero-started convolution from the masks to a feature map of the U-Net (ours).
+    """Zero-started convolutions from the masks to a feature map of the U-Net (ours).
 
     Behind `conv_in`, `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution (16 channels at factor 4,
     64 at 8), and since convolution is linear, adding to `conv_in`'s output is the same as giving it further input
@@ -18,12 +18,19 @@ class MaskInput(nn.Module):
     Args:
         channels: Channels of the feature map.
         factor: Mask pixels along an edge of one of its cells.
+        width: Channels of the two layers that look at the shape before it is added.
     """
 
-    def __init__(self, channels: int, *, factor: int) -> None:
+    def __init__(self, channels: int, *, factor: int, width: int = 64) -> None:
         super().__init__()
         self.factor = factor
-        self.conv = nn.Conv2d(2 * factor**2, channels, 3, padding=1)
+        self.shape = nn.Sequential(
+            nn.Conv2d(2 * factor**2, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+        )
+        self.conv = nn.Conv2d(width, channels, 3, padding=1)
         for parameter in self.conv.parameters():
             nn.init.zeros_(parameter)
 
@@ -44,5 +51,5 @@ class MaskInput(nn.Module):
         signs = F.pixel_unshuffle(signs, self.factor).unflatten(0, (b, f))
         later = f - first_steered
         signs = torch.cat([signs[:, first_steered:], signs[:, :1].expand(-1, later, -1, -1, -1)], 2)
-        features = self.conv(signs.flatten(0, 1)).unflatten(0, (b, later))
+        features = self.conv(self.shape(signs.flatten(0, 1))).unflatten(0, (b, later))
         return torch.cat([torch.zeros_like(features[:, :first_steered]), features], 1).flatten(0, 1)
