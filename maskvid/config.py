@@ -120,6 +120,8 @@ class RequestConfig:
         seed: Same seed, same video.
         out: Folder for the files; null makes `generated` in the run directory.
         sampling: Overrides of the run's sampling settings.
+        controlnet: Makes first frames that follow the first mask, see `BackboneConfig`; null takes the run's.
+        control_picture: How it is shown the mask; null takes the run's.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -135,6 +137,8 @@ class RequestConfig:
     seed: int = 0
     out: str | None = None
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    controlnet: str | None = None
+    control_picture: str | None = None
     device: str | None = None
     threads: int | None = None
 

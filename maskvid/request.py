@@ -18,6 +18,9 @@ from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.train import build_module
 
+CONTROL = ("controlnet", "control_picture")
+"""Settings of the backbone that only first frames know; another one may be asked for at any time."""
+
 
 def split_subject(prompt: str) -> tuple[str, str | None]:
     """`"[a zebra] gallops"` -> (`"a zebra gallops"`, `"a zebra"`); without brackets the subject is None."""
@@ -50,6 +53,7 @@ def load_run(
     *,
     mix: Sequence[float] | None = None,
     sampling: dict[Any, Any] | None = None,
+    control: dict[str, Any] | None = None,
 ) -> tuple[MaskVidModule, DictConfig]:
     """Rebuild a tuned model from its run directory, or a mixture from several.
 
@@ -57,6 +61,7 @@ def load_run(
         run: Run directory of a training, or a copy of its `adapter` folder; several of one method and backbone mix.
         mix: The share of each run; None shares equally. See `mix_adapters`.
         sampling: Overrides of the first run's sampling settings.
+        control: Overrides of the first run's `controlnet` and `control_picture`, which take no part in tuning.
 
     Returns:
         The module in evaluation mode, and the first run's configuration.
@@ -68,7 +73,10 @@ def load_run(
     folders = [Path(one) / "adapter" if (Path(one) / "adapter").is_dir() else Path(one) for one in runs]
     descriptions = [read_adapter(folder) for folder in folders]
     for key in ("method", "backbone"):
-        parts = [description["config"][key] for description in descriptions]
+        parts = [
+            {name: value for name, value in description["config"][key].items() if name not in CONTROL}
+            for description in descriptions
+        ]
         other = next((i for i, part in enumerate(parts) if part != parts[0]), None)
         if other is not None:
             raise UserError(f"run={runs[other]}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
@@ -76,7 +84,9 @@ def load_run(
     if len(shares) != len(runs):
         raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
     stored = OmegaConf.create(descriptions[0]["config"])
-    config = OmegaConf.merge(OmegaConf.structured(TrainConfig), stored, {"sampling": sampling or {}})
+    config = OmegaConf.merge(
+        OmegaConf.structured(TrainConfig), stored, {"sampling": sampling or {}, "backbone": control or {}}
+    )
     assert isinstance(config, DictConfig)
     backbone = Backbone(**plain(config.backbone))
     module = build_module(config, backbone, [])
@@ -116,7 +126,8 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
         torch.set_num_threads(config.threads)
     overrides = {key: value for key, value in config.sampling.items() if value is not None}
     runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
-    module, run = load_run(runs, mix=config.mix, sampling=overrides)
+    control = {key: config[key] for key in CONTROL if config[key] is not None}
+    module, run = load_run(runs, mix=config.mix, sampling=overrides, control=control)
     module.sampler.seed = config.seed
     module.to(device_of(config))
     module.backbone.to(device_of(config))

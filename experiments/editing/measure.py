@@ -1,4 +1,4 @@
-"""Editing: `python experiments/editing/measure.py RUN` (a run of `+experiment=horse`).
+"""Editing: `python -m experiments.editing.measure RUN` (a run of `+experiment=horse`).
 
 Each test horse is edited three ways: another animal (background kept), another ground, and a painting style (both with
 the whole picture free). Measured: how well the prompt is met before and after, what the background lost against the

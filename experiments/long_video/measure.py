@@ -1,4 +1,4 @@
-"""Long videos: `python experiments/long_video/measure.py RUN` (a run of `+experiment=horse`; needs the extra `dev`).
+"""Long videos: `python -m experiments.long_video.measure RUN` (a run of `+experiment=horse`; needs the extra `dev`).
 
 Four rendered horses cross the picture, turn and come back over 50 frames, eight segments of the run's window of 8.
 `carried` is the project's way: each segment begins with the first frame of all and carries the last latents. `chained`

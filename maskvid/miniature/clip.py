@@ -57,7 +57,9 @@ def positives(kinds: np.ndarray) -> torch.Tensor:
 
 
 class ClipStage(Stage):
-    """Contrastive training with several positives per row.
+    """Contrastive training with several positives per row, and naming: each picture chooses among all species.
+
+    A caption says much at once and often leaves something out; naming asks what zero-shot questions ask.
 
     Args:
         pictures: Corpus of the encoders.
@@ -67,7 +69,7 @@ class ClipStage(Stage):
         text: open_clip's `text_cfg` without vocabulary and context.
         batch: Pairs per step.
         hard: Share of batches whose pictures agree in ground and time, so that only the animal tells them apart.
-        bare: Share of captions that name the animal without its coat, as zero-shot questions about species do.
+        naming: Weight of the choice among the plain names of all species.
         jitter: Strength of the colour jitter; small, or coats and times of day blend.
         start: Folder of an exported CLIP of this architecture to start from, or None.
         settings: Keyword arguments of `Stage`.
@@ -83,7 +85,7 @@ class ClipStage(Stage):
         text: dict[str, Any],
         batch: int = 64,
         hard: float = 0.5,
-        bare: float = 0.25,
+        naming: float = 1.0,
         jitter: float = 0.1,
         start: str | None = None,
         **settings: Any,
@@ -96,7 +98,7 @@ class ClipStage(Stage):
         self.tokenizer = tokenizer
         self.pictures = pictures
         self.images = torch.from_numpy(pictures.images).permute(0, 3, 1, 2)
-        self.batch, self.hard, self.bare, self.jitter = batch, hard, bare, jitter
+        self.batch, self.hard, self.naming, self.jitter = batch, hard, naming, jitter
         scenes: dict[tuple[str, str], list[int]] = {}
         for i, attributes in enumerate(pictures.attributes):
             scenes.setdefault((attributes["ground"], attributes["time"]), []).append(i)
@@ -110,9 +112,7 @@ class ClipStage(Stage):
         known: dict[tuple[str, ...], int] = {}
         for i in index:
             attributes = self.pictures.attributes[i]
-            text, subject = captions.caption(attributes, rng)
-            bare = rng.random() < self.bare
-            texts.append(text.replace(subject, f"a {attributes['species']}") if bare else text)
+            texts.append(captions.caption(attributes, rng)[0])
             numbers.append(known.setdefault(tuple(attributes.values()), len(known)))
         return texts, np.array(numbers)
 
@@ -125,7 +125,7 @@ class ClipStage(Stage):
         return scene[torch.randint(len(scene), (self.batch,), generator=draw)]
 
     def loss(self, draw: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Cross-entropy to all positives, both ways."""
+        """Cross-entropy to all positives, both ways, and to the name of the species."""
         index = self.members(draw)
         frames = self.images[index].float() / 127.5 - 1
         if torch.rand((), generator=draw) < 0.5:
@@ -138,10 +138,19 @@ class ClipStage(Stage):
         target = positives(kinds).to(self.device)
         pictures, words = self.clip.encode_image(frames), self.clip.encode_text(tokens)
         scale = self.clip.logit_scale.clamp(max=4.6052).exp()  # at most 100, as in CLIP
-        logits = scale * F.normalize(pictures.float(), dim=-1) @ F.normalize(words.float(), dim=-1).T
+        pictures = F.normalize(pictures.float(), dim=-1)
+        logits = scale * pictures @ F.normalize(words.float(), dim=-1).T
         value = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        sentences = [captions.zero_shot("species", species) for species in captions.SPECIES]
+        wording = int(torch.randint(len(sentences[0]), (1,), generator=draw))
+        names = tokenize(self.tokenizer, [each[wording] for each in sentences]).to(self.device)
+        choices = scale * pictures @ F.normalize(self.clip.encode_text(names).float(), dim=-1).T
+        shown = [captions.SPECIES.index(self.pictures.attributes[i]["species"]) for i in index.tolist()]
+        species = torch.tensor(shown, device=self.device)
+        value = value + self.naming * F.cross_entropy(choices, species)
         hit = target[torch.arange(len(target)), logits.detach().argmax(1)] > 0
-        return value, {"hit": hit.float().mean(), "scale": scale.detach()}
+        named = (choices.detach().argmax(1) == species).float().mean()
+        return value, {"hit": hit.float().mean(), "named": named, "scale": scale.detach()}
 
     def export(self, folder: Path) -> None:
         """Write `folder/mini_clip`: configuration, half-precision weights and tokenizer, as open_clip reads them."""

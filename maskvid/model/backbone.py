@@ -237,7 +237,11 @@ def _add_lora(pipeline: Any, lora: str, scale: float) -> None:
 
 
 def _fingerprint(pipeline: DiffusionPipeline) -> str:
-    """A digest of configurations and of a sample of every weight: another training gives another fingerprint."""
+    """A digest of configurations and of a sample of every weight: another training gives another fingerprint.
+
+    The VAE's decoder is left out: latents, and hence what is tuned on them, do not depend on it, so that an adapter
+    stays valid where the decoder alone was refined, as in the VAEs published for Stable Diffusion 1.x.
+    """
     digest = hashlib.sha256()
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         module = getattr(pipeline, part, None)
@@ -245,6 +249,8 @@ def _fingerprint(pipeline: DiffusionPipeline) -> str:
             continue
         digest.update(part.encode())
         for name, value in module.state_dict().items():
+            if part == "vae" and name.startswith(("decoder.", "post_quant_conv.")):
+                continue
             flat = value.detach().flatten()
             digest.update(f"{name}{tuple(value.shape)}".encode())
             digest.update(flat[:: max(1, flat.numel() // 256)].float().cpu().numpy().tobytes())

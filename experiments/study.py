@@ -1,0 +1,107 @@
+"""What the studies share: tuning once, sampling and scoring a set of clips, tables of means and spreads."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from lightning.pytorch import Trainer
+
+from maskvid.callbacks.metrics_table import MetricsCallback
+from maskvid.callbacks.video_logger import VideoLogger
+from maskvid.config import CONF, instantiate
+from maskvid.files import atomic_write
+from maskvid.request import load_run
+
+RUNS = Path("runs/studies")
+"""Runs of all studies: one that is finished is used by every study that asks for it."""
+
+Row = dict[str, object]
+
+
+def tune(run_dir: Path, *overrides: str) -> dict[str, float]:
+    """Tune `+experiment=horse` unless that is done, in a process of its own, so that its peak memory is its own.
+
+    Args:
+        run_dir: Where the run lies or will lie.
+        overrides: As of `python -m maskvid.train`.
+
+    Returns:
+        What it cost: `train_seconds`, `peak_memory_mb`, `trained_parameters`.
+    """
+    if not (run_dir / "adapter" / "adapter.json").exists():
+        command = [sys.executable, "-m", "maskvid.train", "+experiment=horse", f"run_dir={run_dir}", "logger=csv"]
+        subprocess.run([*command, "data.validation=null", "trainer.limit_val_batches=0", *overrides], check=True)
+    cost = run_dir / "cost.json"
+    return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
+
+
+def evaluate(run_dir: Path, name: str, sets: dict[str, str], **sampling: object) -> dict[str, float]:
+    """Sample and score sets of clips with a run's adapter; a result that is there is read.
+
+    Args:
+        run_dir: A finished run.
+        name: Folder in it for videos, strips and `metrics.json`.
+        sets: Name and folder of each.
+        sampling: Overrides of the run's sampling settings.
+
+    Returns:
+        `<set>/<metric>`.
+    """
+    folder = run_dir / name
+    if not (folder / "metrics.json").exists():
+        module, config = load_run(run_dir, sampling=sampling, control={"controlnet": "assets://mini_controlnet"})
+        module.set_names = list(sets)
+        data = instantiate(config.data, "data", validation=sets).attach(module.backbone)
+        callbacks = [MetricsCallback(folder=folder), VideoLogger(folder=folder, logged_per_set=0)]
+        trainer = Trainer(
+            default_root_dir=folder, callbacks=callbacks, logger=False, enable_model_summary=False,
+            use_distributed_sampler=False, precision=config.trainer.precision,
+        )  # fmt: skip
+        trainer.validate(module, datamodule=data, verbose=False)
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def configure(*overrides: str):
+    """The configuration of the horse."""
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("train", overrides=["+experiment=horse", "run_dir=.", *overrides])
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write a CSV file, whole or not at all; a row may lack columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_write(path) as temporary, temporary.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_table(path: Path, rows: Sequence[Row], *, by: Sequence[str], columns: Sequence[str]) -> None:
+    """Write and print a markdown table: mean and half the spread (largest minus smallest) over the rows of a group.
+
+    Args:
+        path: Of the file.
+        rows: One for each variant and seed.
+        by: Columns whose values make a group.
+        columns: What is averaged; cells that no row has stay empty.
+    """
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in (*by, "n", *columns)) + " |"]
+    lines.append("|---" * (1 + len(by) + len(columns)) + "|")
+    for group in dict.fromkeys(tuple(row[name] for name in by) for row in rows):
+        members = [row for row in rows if tuple(row[name] for name in by) == group]
+        cells = [*map(str, group), str(len(members))]
+        for name in columns:
+            values = [float(str(row[name])) for row in members if row.get(name, "") != ""]
+            spread = f" ± {(max(values) - min(values)) / 2:.2g}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.4g}{spread}" if values else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    with atomic_write(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
