@@ -29,6 +29,7 @@ class BackboneConfig:
     """Arguments of `maskvid.model.Backbone`."""
 
     path: str = MISSING
+    config: str | None = None
     dtype: str = "float32"
     variant: str | None = None
     lora: str | None = None

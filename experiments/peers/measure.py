@@ -1,9 +1,9 @@
 """The method beside its peers: `python -m experiments.peers.measure` (add `--seeds 1 2 3`).
 
 Tunes maskvid, LAMP, Tune-A-Video and Text2Video-Zero (untrained) on the horse triples with the same number of steps,
-samples the `horse` test clips from their real first frames, and scores them. Finished runs are kept and not repeated. Writes
-results.csv (a row for each method and seed), table.md (mean and half the spread over seeds)
-and a picture for each clip (side by side) beside this file.
+samples the `horse` test clips from their real first frames, and scores them. Finished runs are kept and not repeated.
+Writes results.csv (a row for each method and seed), table.md (mean and half the spread over seeds) and a picture for
+each clip (side by side) beside this file.
 """
 
 from __future__ import annotations

@@ -8,15 +8,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
 from maskvid.model import control
 
 ASSETS = "assets://"
+SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+PARTS = ("unet", "vae", "text_encoder", "tokenizer")
 
 
 class Backbone:
@@ -26,7 +30,10 @@ class Backbone:
     parameters and of deep copies.
 
     Args:
-        path: Local diffusers folder, hub id, or `assets://mini` for the embedded miniature.
+        path: Local diffusers folder, hub id, single file of a community checkpoint (safetensors), or `assets://mini`, the
+            embedded miniature.
+        config: For a single file: diffusers folder or hub id of the same architecture, whose configurations and
+            tokenizer it takes.
         dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
         variant: File variant such as `fp16`, as in diffusers.
         lora: Weights of a LoRA to add to the backbone before tuning: local file or folder, or hub id, as diffusers
@@ -37,14 +44,15 @@ class Backbone:
         control_picture: How it is shown the mask: `filled`, `edge` or `scribble`.
 
     Raises:
-        UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the ControlNet
-            was made for another.
+        UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the single file
+            is pickled or does not fit `config`; the ControlNet was made for another.
     """
 
     def __init__(
         self,
         path: str,
         *,
+        config: str | None = None,
         dtype: str = "float32",
         variant: str | None = None,
         lora: str | None = None,
@@ -56,7 +64,18 @@ class Backbone:
             raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
         self.path = path
         source = _resolve(path)
-        self.pipeline = _load(path, source, getattr(torch, dtype), variant)
+        diffusers_logging.disable_progress_bar()  # bars of a second would tear the run's own
+        transformers_logging.disable_progress_bar()
+        if Path(source).suffix in SINGLE_FILES:
+            self.pipeline = _load_single_file(path, source, getattr(torch, dtype), config)
+        else:
+            self.pipeline = _load(path, source, getattr(torch, dtype), variant)
+        missing = [part for part in PARTS if getattr(self.pipeline, part, None) is None]
+        if missing:
+            raise UserError(
+                f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline."
+            )
+        self.pipeline.set_progress_bar_config(disable=True)
         if lora is not None:
             _add_lora(self.pipeline, lora, lora_scale)
         for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
@@ -209,18 +228,37 @@ def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> Di
             if library is not None and not (folder / part).is_dir():
                 raise UserError(f"backbone.path={path!r}: the part {part!r} is missing; copy the whole folder.")
         source = str(folder)
-    diffusers_logging.disable_progress_bar()  # bars of a second would tear the run's own
-    transformers_logging.disable_progress_bar()
     try:
-        pipeline = DiffusionPipeline.from_pretrained(source, dtype=dtype, variant=variant, local_files_only=looks_local)
+        return DiffusionPipeline.from_pretrained(source, dtype=dtype, variant=variant, local_files_only=looks_local)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"backbone.path={path!r} cannot be loaded by diffusers: {reason}") from error
-    missing = [part for part in ("unet", "vae", "text_encoder", "tokenizer") if getattr(pipeline, part, None) is None]
-    if missing:
-        raise UserError(f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline.")
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+
+
+def _load_single_file(path: str, source: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
+    if Path(source).suffix != ".safetensors":
+        raise UserError(
+            f"backbone.path={path!r} is pickled and could run anything when read; give a .safetensors file of it."
+        )
+    if not Path(source).is_file():
+        raise UserError(f"backbone.path={path!r}: no such file.")
+    if config is None:
+        raise UserError(
+            f"backbone.path={path!r} is a single file: give backbone.config=PATH, a diffusers folder or hub id of its "
+            "architecture, or choose backbone=sd14|sd15|sd21|sdxl, which name one."
+        )
+    layout, local = _resolve(config), _looks_local(_resolve(config))
+    try:
+        names = DiffusionPipeline.load_config(layout, local_files_only=local)
+        pipeline_class = getattr(diffusers, str(names["_class_name"]), None)
+        if not hasattr(pipeline_class, "from_single_file"):
+            raise UserError(f"backbone.config={config!r}: {names['_class_name']} cannot be read from a single file.")
+        return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"backbone.path={path!r} cannot be loaded by diffusers with backbone.config={config!r}: {reason}"
+        ) from error
 
 
 def _add_lora(pipeline: Any, lora: str, scale: float) -> None:

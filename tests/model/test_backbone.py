@@ -3,12 +3,13 @@ import shutil
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
 
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from tests.backbones import TEXT_WIDTH, save_backbone
+from tests.single_file import save_single_file
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,17 @@ def test_other_weights_have_another_fingerprint(backbone, tiny_backbone, tmp_pat
     config = json.loads((copy / "vae" / "config.json").read_text())
     (copy / "vae" / "config.json").write_text(json.dumps(config | {"scaling_factor": 0.5}))
     assert Backbone(str(copy)).fingerprint != backbone.fingerprint
+
+
+def test_a_refined_decoder_keeps_the_fingerprint_and_another_encoder_does_not(tiny_backbone, tmp_path):
+    copy = shutil.copytree(tiny_backbone, tmp_path / "copy")
+    vae = AutoencoderKL.from_pretrained(copy, subfolder="vae")
+    vae.decoder.conv_out.bias.data += 1
+    vae.save_pretrained(copy / "vae")
+    assert Backbone(str(copy)).fingerprint == Backbone(str(tiny_backbone)).fingerprint
+    vae.encoder.conv_out.bias.data += 1
+    vae.save_pretrained(copy / "vae")
+    assert Backbone(str(copy)).fingerprint != Backbone(str(tiny_backbone)).fingerprint
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
@@ -105,3 +117,31 @@ def test_true_architectures_train_and_sample(kind, tmp_path):
         generators = [torch.Generator().manual_seed(0)]
         painted = backbone.paint(["a fox"], (32, 48), generators=generators, guidance_scale=2.0, num_inference_steps=2)
     assert painted.shape == (1, 4, 8, 12)
+
+
+def test_a_community_checkpoint_is_read_from_its_single_file(tmp_path):
+    folder = save_backbone(tmp_path / "sd1", "sd1")
+    path = save_single_file(folder, tmp_path / "model.safetensors")
+    whole, single = Backbone(str(folder)), Backbone(str(path), config=str(folder))
+    assert single.fingerprint == whole.fingerprint
+    prompts = (["a fox runs"], ["a fox"])
+    for one, other in zip(single.encode_text(*prompts)[:2], whole.encode_text(*prompts)[:2], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_single_files_that_cannot_be_read_are_named(tmp_path):
+    folder = save_backbone(tmp_path / "sd1", "sd1")
+    path = save_single_file(folder, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"give backbone\.config=PATH"):
+        Backbone(str(path))
+    with pytest.raises(UserError, match="no such file"):
+        Backbone(str(tmp_path / "other.safetensors"), config=str(folder))
+    (tmp_path / "model.ckpt").write_bytes(b"")
+    with pytest.raises(UserError, match="is pickled"):
+        Backbone(str(tmp_path / "model.ckpt"), config=str(folder))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be loaded by diffusers with backbone.config"):
+        Backbone(str(path), config=str(folder))
+    narrow = save_backbone(tmp_path / "mini", "mini")
+    with pytest.raises(UserError, match="cannot be loaded by diffusers with backbone.config"):
+        Backbone(str(save_single_file(folder, path)), config=str(narrow))
