@@ -33,8 +33,9 @@ def blur(frames: torch.Tensor, sigma: float) -> torch.Tensor:
     kernel = torch.exp(-0.5 * (grid / sigma).square())
     kernel = (kernel / kernel.sum()).repeat(frames.shape[1], 1, 1, 1)
     padded = F.pad(frames, (radius,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel.transpose(2, 3).contiguous(), groups=frames.shape[1])
-    return F.conv2d(rows, kernel, groups=frames.shape[1])
+    with torch.autocast(frames.device.type, enabled=False):  # pictures, not activations: they keep their precision
+        rows = F.conv2d(padded, kernel.transpose(2, 3).contiguous(), groups=frames.shape[1])
+        return F.conv2d(rows, kernel, groups=frames.shape[1])
 
 
 def soften(frames: torch.Tensor, draw: torch.Generator, *, share: float = 0.5, noise: float = 0.08) -> torch.Tensor:

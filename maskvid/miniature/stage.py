@@ -100,10 +100,8 @@ class Stage(LightningModule):
         return value
 
     def configure_optimizers(self) -> Any:
-        """AdamW with the schedule of `rate`."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.lr, weight_decay=self.weight_decay, betas=(0.9, 0.99), fused=True
-        )
+        """AdamW with the schedule of `rate`; not the fused one, whose gradients Lightning does not clip in bfloat16."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay, betas=(0.9, 0.99))
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: rate(step, max_steps=self.max_steps, warmup=self.warmup, decay_from=self.decay_from),
@@ -164,11 +162,13 @@ class Export(Callback):
 def precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     """The faster training precision: bfloat16 where hardware multiplies it, else float32.
 
-    On processors with AVX-512 but without AMX tiles bfloat16 was measured at 60 % of the speed of float32.
+    Measured on processors, a step of the backbone: 1.6 times the speed of float32 with AVX-512's bfloat16 instructions,
+    0.6 times with AVX-512 that lacks them.
     """
     if accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed"
-    return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
+    multiplies_bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if multiplies_bf16 else "32-true"
 
 
 def fit(

@@ -30,8 +30,8 @@ class Backbone:
     parameters and of deep copies.
 
     Args:
-        path: Local diffusers folder, hub id, single file of a community checkpoint (safetensors), or `assets://mini`, the
-            embedded miniature.
+        path: Local diffusers folder, hub id, single file of a community checkpoint, or `assets://mini` for
+            the miniature.
         config: For a single file: diffusers folder or hub id of the same architecture, whose configurations and
             tokenizer it takes.
         dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
