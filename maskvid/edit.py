@@ -15,7 +15,8 @@ from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.video import read_masks
-from maskvid.request import file_name, output_folder, prepare, prompts_of, quote_prompts, request
+from maskvid.module import MaskVidModule
+from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, quote_prompts, request
 from maskvid.video import Sample, sample_sheet, write_png, write_video
 
 register()
@@ -29,6 +30,11 @@ def edit(config: DictConfig) -> list[Path]:
         Paths of the videos.
     """
     module, run = prepare(config, "edit run=RUN source=clip.mp4 masks=MASKS prompt='[a zebra] gallops'.")
+    with arithmetic(config, run):
+        return _edit(config, module, run)
+
+
+def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
     height, width = config.height or run.data.height, config.width or run.data.width
     stride = config.mask_stride or run.data.frame_stride
     num_frames = config.num_frames or run.data.num_frames

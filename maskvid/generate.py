@@ -14,7 +14,17 @@ from rich.console import Console
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, entry_point, register
 from maskvid.masks.video import read_masks
-from maskvid.request import file_name, output_folder, prepare, prompts_of, quote_prompts, read_picture, request
+from maskvid.module import MaskVidModule
+from maskvid.request import (
+    arithmetic,
+    file_name,
+    output_folder,
+    prepare,
+    prompts_of,
+    quote_prompts,
+    read_picture,
+    request,
+)
 from maskvid.video import Sample, sample_sheet, spaced, write_png, write_video
 
 register()
@@ -29,6 +39,11 @@ def generate(config: DictConfig) -> list[Path]:
         Paths of the videos.
     """
     module, run = prepare(config, "generate run=RUN prompt='[a horse] gallops' masks=MASKS.")
+    with arithmetic(config, run):
+        return _generate(config, module, run)
+
+
+def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
     sampler = module.sampler
     if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
         sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"

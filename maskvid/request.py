@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning import Fabric
 from omegaconf import DictConfig, OmegaConf
 
 from maskvid.clip import ClipBatch
@@ -110,6 +112,12 @@ def load_run(
 def device_of(config: DictConfig) -> torch.device:
     """The device asked for, else a GPU if there is one."""
     return torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def arithmetic(config: DictConfig, run: DictConfig) -> AbstractContextManager[Any]:
+    """The precision the run was tuned in (`trainer.precision`), on the device asked for."""
+    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=run.trainer.precision)
+    return fabric.autocast()
 
 
 def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:

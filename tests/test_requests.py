@@ -10,6 +10,7 @@ from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.train import train
+from tests.backbones import save_backbone
 from tests.data.tiny import make_frames, write_mp4
 from tests.model.test_control import save_controlnet
 from tests.runs import configure, configure_generate
@@ -42,6 +43,21 @@ def test_first_frames_are_led_by_the_mask_where_there_is_a_controlnet(overrides,
     plain = [f"out={tmp_path / 'b'}", "sampling.first_frame=text_to_image"]
     free = generate(configure_generate(tmp_path / "run", triples, *plain))[0]
     assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
+
+
+def test_a_controlnet_can_be_given_after_tuning(run, triples, tmp_path):
+    control = f"controlnet={save_controlnet(tmp_path / 'control')}"
+    led = generate(configure_generate(run, triples, f"out={tmp_path / 'a'}", control))[0]
+    free = generate(configure_generate(run, triples, f"out={tmp_path / 'b'}"))[0]
+    assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+def test_half_precision_weights_train_and_generate(kind, overrides, triples, tmp_path):
+    backbone = [f"backbone.path={save_backbone(tmp_path / kind, kind)}", "backbone.dtype=bfloat16"]
+    run = tmp_path / "run"
+    train(configure(overrides, f"run_dir={run}", *backbone, "trainer.precision=bf16-mixed", "trainer.max_steps=1"))
+    assert len(frames(generate(configure_generate(run, triples, f"out={tmp_path}"))[0])) == 3
 
 
 def test_a_controlnet_asked_for_must_be_there(overrides, tmp_path):
