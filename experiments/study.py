@@ -16,6 +16,7 @@ from lightning.pytorch import Trainer
 from maskvid.callbacks.metrics_table import MetricsCallback
 from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF, instantiate
+from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.files import atomic_write
 from maskvid.request import load_run
 
@@ -42,13 +43,16 @@ def tune(run_dir: Path, *overrides: str) -> dict[str, float]:
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
 
 
-def evaluate(run_dir: Path, name: str, sets: dict[str, str], **sampling: object) -> dict[str, float]:
+def evaluate(
+    run_dir: Path, name: str, sets: dict[str, str], *, scheduler: str | None = None, **sampling: object
+) -> dict[str, float]:
     """Sample and score sets of clips with a run's adapter; a result that is there is read.
 
     Args:
         run_dir: A finished run.
         name: Folder in it for videos, strips and `metrics.json`.
         sets: Name and folder of each.
+        scheduler: Class of diffusers that samples; None takes the run's.
         sampling: Overrides of the run's sampling settings.
 
     Returns:
@@ -56,7 +60,11 @@ def evaluate(run_dir: Path, name: str, sets: dict[str, str], **sampling: object)
     """
     folder = run_dir / name
     if not (folder / "metrics.json").exists():
-        module, config = load_run(run_dir, sampling=sampling, control={"controlnet": "assets://mini_controlnet"})
+        control = {"controlnet": "assets://mini_controlnet"} if sampling.get("first_frame") == "controlnet" else {}
+        module, config = load_run(run_dir, sampling=sampling, control=control)
+        if scheduler is not None:
+            schedule = module.backbone.scheduler.config
+            module.sampler.scheduler = make_scheduler(scheduler, schedule=schedule, timestep_spacing="trailing")
         module.set_names = list(sets)
         data = instantiate(config.data, "data", validation=sets).attach(module.backbone)
         callbacks = [MetricsCallback(folder=folder), VideoLogger(folder=folder, logged_per_set=0)]

@@ -69,31 +69,41 @@ def bounding_boxes(masks: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.where(rows.max(1, keepdims=True), boxes, [0, 0, h, w])).long()
 
 
-def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """L1, L1 of the picture's gradients, and squared error, the animal counted twice.
+def reconstruction_loss(
+    output: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, *, fidelity: float = 0.0
+) -> torch.Tensor:
+    """L1, L1 of the picture's gradients, and squared error, the animal counted more.
 
     The gradient term keeps silhouettes, the squared one is what PSNR counts.
 
     Args:
         output: (n, 3, h, w) in [-1, 1].
         target: The same shape.
-        mask: (n, 1, h, w) in [0, 1].
+        mask: (n, 1, h, w), how much more each pixel counts.
+        fidelity: Weight of the mean of the pictures' own log squared errors, which is minus the mean PSNR but for a
+            factor: every picture then counts by the share of its error that goes, not by the error's size.
     """
     weight = 1 + mask
     difference = output - target
     rows = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]
     columns = (difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]
     point = (weight * difference.abs()).mean() + 4 * (weight * difference.square()).mean()
-    return point + 0.5 * (rows.mean() + columns.mean())
+    own = difference.square().mean((1, 2, 3)).clamp(min=1e-8).log().mean() if fidelity else 0.0
+    return point + 0.5 * (rows.mean() + columns.mean()) + fidelity * own
 
 
 @torch.no_grad()
 def widen(narrow: AutoencoderKL, wide: AutoencoderKL) -> None:
-    """Copy a VAE into one with more latent channels; further channels start at small random weights.
+    """Copy a VAE into one with more latent channels or residual blocks.
+
+    Further channels start at small random weights, further blocks as the identity.
 
     The encoder's last layers hold means, then log-variances, so the two halves are copied apart.
     """
     old, new = narrow.state_dict(), wide.state_dict()
+    for name, value in new.items():
+        if name not in old and ".conv2." in name:  # a further residual block starts as the identity
+            value.zero_()
     fewer, more = narrow.config.latent_channels, wide.config.latent_channels
     for name, value in old.items():
         target = new[name]
@@ -128,7 +138,7 @@ class VaeStage(Stage):
         channels: Width per level.
         layers: Residual blocks per level.
         latent_channels: Channels of the latents.
-        start: Folder of a VAE with as many or fewer latent channels to start from, or None.
+        start: Folder of a VAE with as many or fewer latent channels and residual blocks to start from, or None.
         freeze_encoder: Train the decoder alone; latents and scaling factor then stay what they are in `start`, so
             that a U-Net trained on them stays valid.
         foreground_weight: The animal counts 1 + this.
@@ -137,6 +147,7 @@ class VaeStage(Stage):
         full_batch: Pictures per step of the last part.
         full_from: Share of the steps after which full pictures are shown.
         kl: Weight of the mean KL divergence per latent element.
+        fidelity: See `reconstruction_loss`.
         settings: Keyword arguments of `Stage`.
     """
 
@@ -157,6 +168,7 @@ class VaeStage(Stage):
         full_batch: int = 8,
         full_from: float = 0.85,
         kl: float = 1e-3,
+        fidelity: float = 0.0,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -171,7 +183,7 @@ class VaeStage(Stage):
             vae.encoder.requires_grad_(False)
             vae.quant_conv.requires_grad_(False)
         self.vae = vae.to(memory_format=torch.channels_last)  # 10 % faster on CPU
-        self.foreground_weight = foreground_weight
+        self.foreground_weight, self.fidelity = foreground_weight, fidelity
         self.images = torch.from_numpy(pictures.images).permute(0, 3, 1, 2)
         self.masks = torch.from_numpy(pictures.masks)[:, None]
         self.boxes = bounding_boxes(pictures.masks)
@@ -199,7 +211,8 @@ class VaeStage(Stage):
         noise = torch.randn(posterior.mean.shape, generator=draw).to(self.device)
         output = self.vae.decode(posterior.mean + posterior.std * noise).sample.float()
         divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-        value = reconstruction_loss(output, images, self.foreground_weight * masks) + self.kl * divergence
+        value = reconstruction_loss(output, images, self.foreground_weight * masks, fidelity=self.fidelity)
+        value = value + self.kl * divergence
         error = ((output.detach().clamp(-1, 1) - images) / 2).square().mean((1, 2, 3))
         return value, {"psnr": -10 * error.log10().mean(), "kl": divergence.detach()}
 
