@@ -51,6 +51,7 @@ class MaskVidDataModule(LightningDataModule):
         num_workers: int = 0,
         cache_dir: str | Path = ".cache/maskvid",
         prompt_dropout: float = 0.1,
+        box_masks: float = 0.0,
         flip: bool = False,
         max_foreground: float = MAX_FOREGROUND,
         on_reject: OnReject = "error",
@@ -72,6 +73,8 @@ class MaskVidDataModule(LightningDataModule):
             num_workers: Worker processes per loader.
             cache_dir: Folder for latents and text embeddings.
             prompt_dropout: Share of training windows that get the empty prompt (and no subject).
+            box_masks: Share of training windows whose masks are reduced to bounding boxes: what moves inside is then
+                learnt from the caption, and boxes will do where exact masks are hard to get.
             flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
             max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches that test off.
             on_reject: What to do about clips that do not pass the check: `error`, or `skip` with a warning.
@@ -92,8 +95,9 @@ class MaskVidDataModule(LightningDataModule):
         ):
             if value < low:
                 raise UserError(f"data.{name}={value} must be at least {low}")
-        if not 0 <= prompt_dropout <= 1:
-            raise UserError(f"data.prompt_dropout={prompt_dropout} must lie in [0, 1]")
+        for name, share in (("prompt_dropout", prompt_dropout), ("box_masks", box_masks)):
+            if not 0 <= share <= 1:
+                raise UserError(f"data.{name}={share} must lie in [0, 1]")
         self.folders: dict[str, list[str | Path]] = {}
         if train is not None:
             self.folders[TRAIN] = [train] if isinstance(train, (str, Path)) else list(train)
@@ -107,6 +111,7 @@ class MaskVidDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.cache_dir = cache_dir
         self.prompt_dropout = prompt_dropout
+        self.box_masks = box_masks
         self.flip = flip
         self.on_reject = on_reject
         self.dry_run_requested = dry_run
@@ -219,6 +224,7 @@ class MaskVidDataModule(LightningDataModule):
             seed=self.seed,
             prompt_dropout=prompt_dropout,
             empty_text=self._empty_text,
+            box_masks=self.box_masks,
         )
 
     @property

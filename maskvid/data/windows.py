@@ -13,6 +13,7 @@ from maskvid.data.cache import EncodedData
 from maskvid.data.check import CheckedClip, Requirements
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
+from maskvid.masks.perturb import boxes
 from maskvid.masks.video import to_float
 
 
@@ -73,7 +74,7 @@ def encode_validation_clip(clip: CheckedClip, encoded: EncodedData, requirements
 
 
 class TrainingWindows(Dataset[ClipBatch]):
-    """A window of a clip by global position: clip, start, flip and prompt dropout are functions of (seed, position)."""
+    """A window of a clip by global position: all that is drawn is a function of (seed, position)."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         seed: int,
         prompt_dropout: float,
         empty_text: dict[str, torch.Tensor],
+        box_masks: float = 0.0,
     ) -> None:
         """Set up a data set.
 
@@ -95,12 +97,14 @@ class TrainingWindows(Dataset[ClipBatch]):
             prompt_dropout: Share of windows that get the empty prompt.
             empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
                 prompt that names nothing must bind nothing to the foreground.
+            box_masks: Share of windows whose masks are reduced to boxes.
         """
         self.clips = clips
         self.num_frames = num_frames
         self.frame_stride = frame_stride
         self.seed = seed
         self.prompt_dropout = prompt_dropout
+        self.box_masks = box_masks
         self.empty_text = {**empty_text, "subject": torch.zeros_like(empty_text["subject"])}
 
     def __getitem__(self, position: int) -> ClipBatch:
@@ -108,14 +112,16 @@ class TrainingWindows(Dataset[ClipBatch]):
         clip = self.clips[clip_at(self.seed, position, len(self.clips))]
         generator = generator_at(self.seed, position)
         span = (self.num_frames - 1) * self.frame_stride + 1
-        # always the same three draws, so that switching one of them off leaves the others as they were
+        # always the same four draws, so that switching one of them off leaves the others as they were
         start = int(generator.integers(len(clip.masks) - span + 1))
         flip = generator.random() < 0.5 and clip.flipped is not None
         dropped = generator.random() < self.prompt_dropout
+        boxed = generator.random() < self.box_masks
         chosen = window_indices(start, self.num_frames, self.frame_stride)
         masks, latents = to_float(clip.masks[chosen]), clip.latents
         if flip and clip.flipped is not None:
             masks, latents = masks.flip(-1), clip.flipped
+        masks = boxes(masks) if boxed else masks
         return _one(
             clip.id, "" if dropped else clip.caption, self.empty_text if dropped else clip.text, masks, latents[chosen]
         )

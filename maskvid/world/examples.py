@@ -2,13 +2,15 @@
 
 `train` tunes; `validation` is looked at while tuning and chooses settings; `test` is for the figures one reports.
 Each of the latter two holds `horse` (new clips of what was trained), `unseen` (other animals, coats and grounds) and
-`motion` (movements that no training clip shows).
+`motion` (movements that no training clip shows). `motions` holds three motions, a folder each, whose captions say
+which: one adapter can learn them all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from maskvid.world import captions
 from maskvid.world.clips import Clip, render_clip
 
 
@@ -108,6 +110,47 @@ horse golden desert sunset gallop left jump
 horse brown beach day gallop left grow
 horse grey desert day gallop right shrink
 """
+_MOTIONS = {
+    "gallop": """
+horse brown meadow day gallop right
+horse white desert day gallop left
+horse black snow sunset gallop right
+horse golden beach day gallop left
+""",
+    "walk": """
+horse brown desert day walk left
+horse white meadow sunset walk right
+horse black beach day walk left
+horse golden snow day walk right
+""",
+    "turn": """
+horse brown snow day trot right turn
+horse white beach day trot left turn
+horse black meadow day trot left turn
+horse golden desert sunset trot right turn
+""",
+}
+_MOTIONS_TEST = {
+    "gallop": """
+horse grey road day gallop right
+horse brown beach sunset gallop left
+horse black meadow day gallop left
+horse white snow day gallop right
+""",
+    "walk": """
+horse grey meadow day walk left
+horse brown snow sunset walk right
+horse black desert day walk right
+horse white road day walk left
+""",
+    "turn": """
+horse grey beach day trot right turn
+horse brown road sunset trot left turn
+horse black snow day trot right turn
+horse white meadow day trot left turn
+""",
+}
+_SAYS = {"gallop": "gallops", "walk": "walks", "turn": "turns back"}
 
 FOLDERS: dict[str, tuple[Row, ...]] = {
     name: tuple(_row(line) for line in text.strip().splitlines())
@@ -119,6 +162,8 @@ FOLDERS: dict[str, tuple[Row, ...]] = {
         "test/horse": _TEST_HORSE,
         "test/unseen": _TEST_UNSEEN,
         "test/motion": _TEST_MOTION,
+        **{f"motions/{name}": text for name, text in _MOTIONS.items()},
+        **{f"motions/test/{name}": text for name, text in _MOTIONS_TEST.items()},
     }.items()
 }
 
@@ -127,7 +172,13 @@ def clip_of(folder: str, index: int, row: Row) -> Clip:
     """Render clip number `index` of `folder`; its seed is its place among all examples."""
     seed = 1000 * (1 + list(FOLDERS).index(folder)) + index
     attributes = {key: getattr(row, key) for key in ("species", "coat", "ground", "time", "style", "gait")}
-    kind = row.species if row.movement == "cross" else row.movement
-    return render_clip(
+    motion = folder.rpartition("/")[2] if folder.startswith("motions/") else None
+    kind = motion or (row.species if row.movement == "cross" else row.movement)
+    clip = render_clip(
         attributes=attributes, seed=seed, movement=row.movement, rightward=row.rightward, name=f"{kind}-{index:03d}"
     )
+    if motion is None:
+        return clip
+    # Few clips have to teach which word means which motion, so each motion has one word.
+    place = captions.zero_shot("ground", row.ground)[0].removeprefix("a photo of a horse ")
+    return replace(clip, caption=f"{clip.subject} {_SAYS[motion]} {place}")

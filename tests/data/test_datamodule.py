@@ -9,7 +9,9 @@ from lightning.pytorch import LightningModule, Trainer
 
 import maskvid
 from maskvid.data import MaskVidDataModule
+from maskvid.data.windows import EncodedClip, TrainingWindows
 from maskvid.errors import UserError
+from maskvid.masks.perturb import boxes
 from tests.data.tiny import AverageEncoder, write_triple
 
 CONF = f"{maskvid.__path__[0]}/../conf"
@@ -163,6 +165,24 @@ def test_dropped_prompts_are_the_empty_prompt_without_a_subject(make):
     assert all(torch.equal(left.latents, right.latents) for left, right in zip(drawn, plain, strict=True))
 
 
+def test_some_windows_show_boxes_and_nothing_else_changes():
+    masks = np.zeros((8, 16, 24), np.uint8)
+    masks[:, 4:8, 2] = masks[:, 4, 2:9] = 255  # an L, which is not its own box
+    text = {"text": torch.ones(4, 3), "subject": torch.ones(4)}
+    clip = EncodedClip("a", "a fox", masks, text, torch.randn(8, 4, 4, 6))
+    common = {"num_frames": 4, "frame_stride": 2, "seed": 5, "prompt_dropout": 0.3, "empty_text": text}
+    plain, boxed = (TrainingWindows([clip], box_masks=share, **common) for share in (0.0, 0.5))
+    count = 0
+    for position in range(100):
+        left, right = plain[position], boxed[position]
+        assert torch.equal(left.latents, right.latents)
+        assert left.prompts == right.prompts
+        if not torch.equal(left.masks, right.masks):
+            count += 1
+            assert torch.equal(right.masks[0], boxes(left.masks[0]))
+    assert 30 < count < 70
+
+
 def test_flips_mirror_masks_and_latents_together(make):
     plain, flipped = batches(make(), 20), batches(make(flip=True), 20)
     mirrored = 0
@@ -205,7 +225,14 @@ def test_rejected_clips_stop_or_are_skipped_aloud(make, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"batch_size": 0}, {"prompt_dropout": 1.5}, {"num_workers": -1}, {"seed": -1}, {"limit_validation": 0}],
+    [
+        {"batch_size": 0},
+        {"prompt_dropout": 1.5},
+        {"box_masks": -0.1},
+        {"num_workers": -1},
+        {"seed": -1},
+        {"limit_validation": 0},
+    ],
 )
 def test_arguments_out_of_range(make, change):
     with pytest.raises(UserError, match=f"data.{next(iter(change))}="):

@@ -15,6 +15,7 @@ ROOT = Path(maskvid.__file__).parent / "assets" / "horse"
 SIZES = {"train": 12} | {
     f"{part}/{kind}": 8 for part in ("validation", "test") for kind in ("horse", "unseen", "motion")
 }
+SIZES |= {f"{part}/{motion}": 4 for part in ("motions", "motions/test") for motion in ("gallop", "walk", "turn")}
 
 
 def _lines(folder: str) -> list[dict]:
@@ -83,3 +84,11 @@ def test_no_clip_of_one_set_is_in_another() -> None:
 
 def test_the_examples_stay_small() -> None:
     assert sum(path.stat().st_size for path in ROOT.rglob("*") if path.is_file()) < 4 * 2**20
+
+
+@pytest.mark.parametrize(("motion", "words"), [("gallop", "gallops"), ("walk", "walks"), ("turn", "turns back")])
+def test_the_caption_says_which_motion_is_shown(motion: str, words: str) -> None:
+    for line in _lines(f"motions/{motion}") + _lines(f"motions/test/{motion}"):
+        assert words in line["text"]
+        assert line["gait"] == {"turn": "trot"}.get(motion, motion)
+        assert (line["movement"] == "turn") == (motion == "turn")
