@@ -26,18 +26,26 @@ RUNS = Path("runs/studies")
 Row = dict[str, object]
 
 
-def tune(run_dir: Path, *overrides: str) -> dict[str, float]:
-    """Tune `+experiment=horse` unless that is done, in a process of its own, so that its peak memory is its own.
+def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str, float]:
+    """Tune an experiment unless that is done, in a process of its own, so that its peak memory is its own.
 
     Args:
         run_dir: Where the run lies or will lie.
         overrides: As of `python -m maskvid.train`.
+        experiment: Its name.
 
     Returns:
         What it cost: `train_seconds`, `peak_memory_mb`, `trained_parameters`.
     """
     if not (run_dir / "adapter" / "adapter.json").exists():
-        command = [sys.executable, "-m", "maskvid.train", "+experiment=horse", f"run_dir={run_dir}", "logger=csv"]
+        command = [
+            sys.executable,
+            "-m",
+            "maskvid.train",
+            f"+experiment={experiment}",
+            f"run_dir={run_dir}",
+            "logger=csv",
+        ]
         subprocess.run([*command, "data.validation=null", "trainer.limit_val_batches=0", *overrides], check=True)
     cost = run_dir / "cost.json"
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}

@@ -1,0 +1,70 @@
+"""Several motions in one adapter: `python -m experiments.motions.measure` (add `--seeds 1 2 3`).
+
+Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to boxes), then samples the test clips of
+each motion from their real first frames, with boxes for masks and each of the three words in the caption. The box says
+where the horse is, the word how it moves: if the caption selects the motion, the silhouettes meet the real clip's best
+where the word is the clip's own. Writes results.csv (a row for each clip, word and seed), table.md (a row for each motion, a
+column for each word: IoU with the real silhouettes) and strips.png beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from experiments.study import RUNS, Row, tune, write_rows, write_table
+from maskvid.callbacks.metric_encoders import MetricEncoders
+from maskvid.config import instantiate
+from maskvid.masks.perturb import boxes
+from maskvid.metrics.mask import mask_iou
+from maskvid.request import load_run, request
+from maskvid.video import contact_sheet, strip, write_png
+
+HERE = Path(__file__).parent
+WORDS = {"gallop": "gallops", "walk": "walks", "turn": "turns back"}
+SETS = {name: f"assets://horse/motions/test/{name}" for name in WORDS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    options = parser.parse_args()
+    encoders = MetricEncoders()
+    rows: list[Row] = []
+    strips: list[tuple[str, np.ndarray]] = []
+    for seed in options.seeds:
+        run = options.runs / f"motions-{seed}"
+        tune(run, f"seed={seed}", experiment="motions")
+        module, config = load_run(run)
+        data = instantiate(config.data, "data", validation=SETS).attach(module.backbone)
+        data.setup()
+        for motion, loader in zip(SETS, data.val_dataloader(), strict=True):
+            for number, batch in enumerate(loader):
+                masks, caption = batch.masks[0], batch.prompts[0]
+                show = seed == options.seeds[0] and number == 0
+                strips += [(f"real clip: {caption}", strip(batch.frames[0], masks))] if show else []
+                scores: dict[str, float] = {}
+                for word, says in WORDS.items():
+                    subject, place = caption.split(f" {WORDS[motion]} ")
+                    wanted = request(module, f"[{subject}] {says} {place}", boxes(masks))
+                    # The same noise for every word: what differs is the word's doing.
+                    wanted.ids[:] = batch.ids
+                    with torch.inference_mode():
+                        frames = module.sampler.generate(wanted, batch.latents[:, 0])[0]
+                    scores[word] = float(mask_iou(encoders.segmenter(frames), masks))
+                    strips += [(wanted.prompts[0], strip(frames, boxes(masks)))] if show else []
+                own_is_best = float(max(scores, key=scores.__getitem__) == motion)
+                rows.append(
+                    {"motion": motion, "clip": batch.ids[0], "seed": seed, **scores, "own_is_best": own_is_best}
+                )
+    write_rows(HERE / "results.csv", rows)
+    write_table(HERE / "table.md", rows, by=("motion",), columns=(*WORDS, "own_is_best"))
+    write_png(HERE / "strips.png", contact_sheet(strips))
+
+
+if __name__ == "__main__":
+    main()
