@@ -3,7 +3,7 @@
 Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to boxes), then samples the test clips of
 each motion from their real first frames, with boxes for masks and each of the three words in the caption. The box says
 where the horse is, the word how it moves: if the caption selects the motion, the silhouettes meet the real clip's best
-where the word is the clip's own. Writes results.csv (a row for each clip, word and seed), table.md (a row for each motion, a
+where the word is the clip's own. Writes results.csv (a row for each clip and seed), table.md (a row for each motion, a
 column for each word: IoU with the real silhouettes) and strips.png beside this file.
 """
 
