@@ -197,7 +197,8 @@ class VideoSampler:
             noise=noise,
             num_inference_steps=self.sampling.num_inference_steps,
             guidance_scale=self.sampling.guidance_scale,
-            adain_fraction=self.sampling.adain_fraction,
+            adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
+            masks=batch.masks if self.use_masks else None,
             **options,
         )
 

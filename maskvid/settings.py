@@ -65,7 +65,8 @@ class Sampling:
     Attributes:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 is off.
-        adain_fraction: Share of the last steps in which frames take the first frame's statistics; 0 is off.
+        adain_fraction: Share of the last steps in which frames take the first frame's statistics, foreground and
+            background apart where masks are used; 0 is off.
         first_frame: `given` (the clip's own), `text_to_image` (painted by the 2-D backbone from the prompt) or
             `controlnet` (painted, led by the first mask; needs `backbone.controlnet`).
         first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
+from torch.nn import functional as F
 
 
 class Denoise(Protocol):
@@ -17,21 +18,47 @@ class Denoise(Protocol):
         ...
 
 
-def adain_to_first(latents: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
-    """Give frames 1.. the first frame's mean and deviation of each channel (adaptive instance normalisation).
+def adain_to_first(latents: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
+    """Give frames 1.. the first frame's mean and deviation of each channel (adaptive instance normalisation, LAMP).
+
+    With masks (ours) the foreground takes those of the first frame's foreground, and the background those of what both
+    frames show of it: a foreground that grows or crosses then changes no colour of either. A region of which one frame
+    shows next to nothing stays as it is.
 
     Args:
         latents: (b, f, c, h, w), clean or nearly.
-        strength: 0 leaves the frames, 1 replaces their statistics.
+        masks: (b, f, 1, H, W) in [0, 1], or None for the statistics of whole frames.
 
     Returns:
         Same shape; frame 0 unaltered.
     """
     first, later = latents[:, :1], latents[:, 1:]
+    if masks is None:
+        everywhere = torch.ones_like(later[:, :, :1])
+        return torch.cat([first, _matched(later, everywhere, first, everywhere)], 1)
+    soft = F.adaptive_avg_pool2d(masks.flatten(0, 1), latents.shape[-2:]).unflatten(0, masks.shape[:2]).to(latents)
+    own, given = soft[:, 1:], soft[:, :1]
+    both = (1 - own) * (1 - given)
+    foreground, background = _matched(later, own, first, given), _matched(later, both, first, both)
+    return torch.cat([first, torch.lerp(background, foreground, own)], 1)
+
+
+def _matched(
+    x: torch.Tensor, region: torch.Tensor, given: torch.Tensor, given_region: torch.Tensor, *, least: float = 4.0
+) -> torch.Tensor:
+    """`x` with the mean and deviation over its region replaced by those of `given` over its own."""
+    (mean, deviation, cells), (wanted, spread, seen) = _statistics(x, region), _statistics(given, given_region)
+    matched = (x - mean) / deviation * spread + wanted
+    return torch.where((cells >= least) & (seen >= least), matched, x)
+
+
+def _statistics(x: torch.Tensor, region: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean and deviation of each channel over a soft region, and the cells it has."""
     axes = (-2, -1)
-    normal = (later - later.mean(axes, keepdim=True)) / later.std(axes, keepdim=True).clamp_min(1e-5)
-    matched = normal * first.std(axes, keepdim=True) + first.mean(axes, keepdim=True)
-    return torch.cat([first, later + strength * (matched - later)], 1)
+    cells = region.sum(axes, keepdim=True)
+    mean = (region * x).sum(axes, keepdim=True) / cells.clamp_min(1e-3)
+    variance = (region * (x - mean).square()).sum(axes, keepdim=True) / cells.clamp_min(1e-3)
+    return mean, variance.sqrt().clamp_min(1e-5), cells
 
 
 @torch.no_grad()
@@ -44,6 +71,7 @@ def sample_video(
     num_inference_steps: int,
     guidance_scale: float,
     adain_fraction: float = 0.0,
+    masks: torch.Tensor | None = None,
     after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
@@ -57,6 +85,7 @@ def sample_video(
         num_inference_steps: Denoising steps.
         guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
         adain_fraction: Share of the steps, counted from the last, after which frames take the first frame's statistics.
+        masks: (b, f, 1, H, W) for statistics of foreground and background apart, or None for those of whole frames.
         after_step: Given the number of steps done and all frames (b, f, c, h, w), returns those to go on with.
         generator: For schedulers that draw noise.
 
@@ -78,7 +107,7 @@ def sample_video(
         extra = {"generator": generator} if draws and generator is not None else {}
         later = scheduler.step(prediction[:, k:].float(), timestep, later, return_dict=False, **extra)[0]
         if step >= first_adain_step:
-            later = adain_to_first(torch.cat([clean, later], 1))[:, k:]
+            later = adain_to_first(torch.cat([clean, later], 1), masks)[:, k:]
         if after_step is not None:
             later = after_step(step + 1, torch.cat([clean, later], 1))[:, k:]
     return torch.cat([clean, later], 1)

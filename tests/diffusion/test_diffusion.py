@@ -120,7 +120,25 @@ def test_adain_gives_the_first_frames_statistics():
     assert torch.equal(out[:, 0], x[:, 0])
     torch.testing.assert_close(out[:, 2].mean((-1, -2)), x[:, 0].mean((-1, -2)))
     torch.testing.assert_close(out[:, 2].std((-1, -2)), x[:, 0].std((-1, -2)))
-    torch.testing.assert_close(adain_to_first(x, 0.0), x)
+
+
+def test_adain_with_masks_matches_foreground_and_background_apart():
+    masks = torch.zeros(1, 3, 1, 16, 16)
+    masks[:, 0, :, :8, :8] = masks[:, 1, :, :8, 8:] = 1  # the foreground moved; in frame 2 it is gone
+    region = masks[:, :, :, ::2, ::2].bool()
+    colours = torch.where(region, 3.0, -1.0)
+    first = colours[:, :1] + 0.1 * torch.randn(1, 1, 4, 8, 8)
+    x = torch.cat([first, 2 * colours[:, 1:] + 0.5 + torch.randn(1, 2, 4, 8, 8)], 1)
+    out = adain_to_first(x, masks)
+    assert torch.equal(out[:, 0], x[:, 0])
+    inside, shared = region[0, 1, 0], ~region[0, 0, 0] & ~region[0, 1, 0]
+    for given, where in ((region[0, 0, 0], inside), (shared, shared)):
+        torch.testing.assert_close(out[0, 1][:, where].mean(-1), x[0, 0][:, given].mean(-1))
+        torch.testing.assert_close(out[0, 1][:, where].std(-1), x[0, 0][:, given].std(-1), rtol=0.02, atol=0)
+    gone = ~region[0, 0, 0]
+    torch.testing.assert_close(out[0, 2][:, gone].mean(-1), x[0, 0][:, gone].mean(-1))
+    nothing = torch.zeros_like(masks)  # no foreground at all: background statistics are those of whole frames
+    torch.testing.assert_close(adain_to_first(x, nothing), adain_to_first(x))
 
 
 def test_adain_fraction_counts_from_the_last_step():
