@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import open_clip
 import pytest
@@ -16,7 +18,7 @@ from maskvid.miniature.clip import ClipStage, positives
 from maskvid.miniature.controlnet import ControlNetStage
 from maskvid.miniature.segmenter import SegmenterStage, dice_loss
 from maskvid.miniature.stage import fit, generator, rate
-from maskvid.miniature.vae import VaeStage, bounding_boxes, build, encode, widen
+from maskvid.miniature.vae import VaeStage, bounding_boxes, build, encode, reconstruction_loss, widen
 
 CLIP = {
     "embed_dim": 16,
@@ -111,6 +113,25 @@ def test_widening_copies_means_and_variances_to_their_places():
         hidden = narrow.encoder(frames)
         torch.testing.assert_close(wide.encoder(frames)[:, :4], hidden[:, :4])
         torch.testing.assert_close(wide.encoder(frames)[:, 8:12], hidden[:, 4:])
+
+
+def test_further_blocks_start_as_the_identity():
+    narrow, deep = build((16, 24), layers=1), build((16, 24), layers=2)
+    widen(narrow, deep)
+    frames = torch.rand(2, 3, 16, 24) * 2 - 1
+    with torch.no_grad():
+        latents = narrow.encode(frames).latent_dist.mean
+        assert torch.equal(deep.encode(frames).latent_dist.mean, latents)
+        assert torch.equal(deep.decode(latents).sample, narrow.decode(latents).sample)
+
+
+def test_fidelity_is_the_mean_psnr_but_for_a_factor():
+    target, mask = torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    output = torch.stack([torch.full((3, 8, 8), 0.1), torch.full((3, 8, 8), 0.01)])
+    plain = reconstruction_loss(output, target, mask)
+    more = reconstruction_loss(output, target, mask, fidelity=1.0)
+    decibels = -10 * (output / 2).square().mean((1, 2, 3)).log10().mean()
+    torch.testing.assert_close(more - plain, -decibels / 10 * math.log(10) + math.log(4))
 
 
 def test_bounding_boxes_hold_the_mask_exactly():
