@@ -1,6 +1,6 @@
 """How to sample: `python -m experiments.sampling.measure` (needs the extra `dev`; `--seeds 1 2 3`).
 
-Two curves on the validation clips, with the runs of `experiments.horse`: quality against the number of steps for three
+Two curves on the validation clips, with the runs of the horse study: quality against the number of steps for three
 schedulers of diffusers, and against the scale of classifier-free guidance at the experiment's own steps. Results that
 are there are not computed again. Writes results.csv (a row for each setting, seed and set), table.md and curves.png
 beside this file.
