@@ -228,8 +228,9 @@ class VideoSampler:
             clean = self.unet.clean_frames
             return invert_video(denoise, schedule, source, clean_frames=clean, num_inference_steps=steps)[-1]
         mode = self.noise.sampling_mode or self.noise.mode
+        alpha = self.noise.alpha if self.noise.sampling_alpha is None else self.noise.sampling_alpha
         shape = (1, f, *first_frame.shape[1:])
-        draws = [shared_noise(shape, mode=mode, alpha=self.noise.alpha, generator=g) for g in generators]
+        draws = [shared_noise(shape, mode=mode, alpha=alpha, generator=g) for g in generators]
         return torch.cat(draws).to(first_frame)
 
     def _source_latents(self, generators: list[torch.Generator], num_frames: int) -> torch.Tensor:

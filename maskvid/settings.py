@@ -18,6 +18,8 @@ class Noise:
         mode: How frames share it: `independent`, `preserve` or `lamp`, see `shared_noise`.
         alpha: How much they share, in [0, 1].
         sampling_mode: The mode in sampling where it is another than in training; null is the same.
+        sampling_alpha: How much frames share in sampling; null is the same as in training. What they share cannot
+            flicker: with `preserve` 0.9 backgrounds stand still and the foreground moves as before.
         start: What sampling starts from: `noise`; `inversion`, the inverted noise of one of the training clips
             (Tune-A-Video); or `drift`, the first picture's, shifted from frame to frame (Text2Video-Zero).
     """
@@ -25,6 +27,7 @@ class Noise:
     mode: str = "preserve"
     alpha: float = 0.2
     sampling_mode: str | None = None
+    sampling_alpha: float | None = None
     start: str = "noise"
 
     def __post_init__(self) -> None:

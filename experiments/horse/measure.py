@@ -66,8 +66,7 @@ def main() -> None:
         ours, blind, untuned = (options.runs / f"{name}-{seed}" for name in ("maskvid", "no-mask", "untuned"))
         tune(ours, f"seed={seed}", *options.overrides)
         record("maskvid", seed, evaluate(ours, "real-first-frame", SETS))
-        for painted in ("text_to_image", "controlnet"):
-            record(f"maskvid, first frame by {painted}", seed, evaluate(ours, painted, SETS, first_frame=painted))
+        record("maskvid, painted first frame", seed, evaluate(ours, "painted", SETS, first_frame="controlnet"))
         tune(blind, f"seed={seed}", "method=first_frame", *options.overrides)
         record("no mask path", seed, evaluate(blind, "real-first-frame", SETS))
         tune(untuned, f"seed={seed}", *UNTUNED)
