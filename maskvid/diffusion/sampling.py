@@ -36,7 +36,8 @@ def adain_to_first(latents: torch.Tensor, masks: torch.Tensor | None = None) -> 
     if masks is None:
         everywhere = torch.ones_like(later[:, :, :1])
         return torch.cat([first, _matched(later, everywhere, first, everywhere)], 1)
-    soft = F.adaptive_avg_pool2d(masks.flatten(0, 1), latents.shape[-2:]).unflatten(0, masks.shape[:2]).to(latents)
+    h, w = latents.shape[-2:]
+    soft = F.adaptive_avg_pool2d(masks.flatten(0, 1), (h, w)).unflatten(0, masks.shape[:2]).to(latents)
     own, given = soft[:, 1:], soft[:, :1]
     both = (1 - own) * (1 - given)
     foreground, background = _matched(later, own, first, given), _matched(later, both, first, both)

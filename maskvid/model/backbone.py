@@ -250,7 +250,7 @@ def _load_single_file(path: str, source: str, dtype: torch.dtype, config: str | 
     layout, local = _resolve(config), _looks_local(_resolve(config))
     try:
         names = DiffusionPipeline.load_config(layout, local_files_only=local)
-        pipeline_class = getattr(diffusers, str(names["_class_name"]), None)
+        pipeline_class: Any = getattr(diffusers, str(names["_class_name"]), None)
         if not hasattr(pipeline_class, "from_single_file"):
             raise UserError(f"backbone.config={config!r}: {names['_class_name']} cannot be read from a single file.")
         return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
