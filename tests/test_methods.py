@@ -45,3 +45,15 @@ def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, 
     noise = module.sampler._start(batch, data_free)
     assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
     assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)
+
+
+def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false", "data.validation=null"))
+    module, _ = load_run(tmp_path)
+    batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
+    for alpha, wanted in ((0.9, 0.9), (None, 0.2)):
+        module.noise.sampling_alpha = alpha
+        noise = module.sampler._start(batch, torch.zeros(2, 4, 8, 12)).double()
+        assert noise.var().item() == pytest.approx(1, rel=0.15)
+        neighbours = (noise[:, 1:] * noise[:, :-1]).mean() / noise.square().mean()
+        assert neighbours.item() == pytest.approx(wanted, abs=0.05)

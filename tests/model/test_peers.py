@@ -127,11 +127,10 @@ def test_parts_that_contradict_each_other_are_refused():
 def test_baselines_are_blind_to_masks_and_draw_noise_as_published(method):
     chosen = settings(method)
     assert chosen["use_masks"] is False
-    assert (
-        json.loads(json.dumps(chosen["noise"]))
-        == {
-            "lamp": {"mode": "independent", "alpha": 0.2, "sampling_mode": "lamp", "start": "noise"},
-            "tune_a_video": {"mode": "independent", "alpha": 0.2, "sampling_mode": None, "start": "inversion"},
-            "text2video_zero": {"mode": "independent", "alpha": 0.2, "sampling_mode": None, "start": "drift"},
-        }[method]
-    )
+    own = {
+        "lamp": {"sampling_mode": "lamp", "start": "noise"},
+        "tune_a_video": {"sampling_mode": None, "start": "inversion"},
+        "text2video_zero": {"sampling_mode": None, "start": "drift"},
+    }[method]
+    published = {"mode": "independent", "alpha": 0.2, "sampling_alpha": None, **own}
+    assert json.loads(json.dumps(chosen["noise"])) == published
