@@ -66,7 +66,8 @@ def main() -> None:
         ours, blind, untuned = (options.runs / f"{name}-{seed}" for name in ("maskvid", "no-mask", "untuned"))
         tune(ours, f"seed={seed}", *options.overrides)
         record("maskvid", seed, evaluate(ours, "real-first-frame", SETS))
-        record("maskvid, painted first frame", seed, evaluate(ours, "painted", SETS, first_frame="controlnet"))
+        for name, painter in (("painted", "controlnet"), ("text_to_image", "text_to_image")):
+            record(f"maskvid, first frame by {painter}", seed, evaluate(ours, name, SETS, first_frame=painter))
         tune(blind, f"seed={seed}", "method=first_frame", *options.overrides)
         record("no mask path", seed, evaluate(blind, "real-first-frame", SETS))
         tune(untuned, f"seed={seed}", *UNTUNED)
