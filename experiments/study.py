@@ -99,6 +99,24 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
+def mean_over(rows: Sequence[Row], name: str, columns: Sequence[str]) -> list[Row]:
+    """Rows that differ in the column `name` (and in `columns`) alone become one, with the means of `columns`.
+
+    A value that is missing does not count; where all are, the mean is missing too.
+    """
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(value for key, value in row.items() if key not in (name, *columns)), []).append(row)
+    merged: list[Row] = []
+    for members in groups.values():
+        means: Row = {}
+        for column in columns:
+            values = [float(str(row[column])) for row in members if row.get(column, "") != ""]
+            means[column] = statistics.mean(values) if values else ""
+        merged.append({key: value for key, value in members[0].items() if key != name} | means)
+    return merged
+
+
 def write_table(path: Path, rows: Sequence[Row], *, by: Sequence[str], columns: Sequence[str]) -> None:
     """Write and print a markdown table: mean and half the spread (largest minus smallest) over the rows of a group.
 

@@ -1,15 +1,17 @@
-"""Long videos: `python -m experiments.long_video.measure RUN` (a run of `+experiment=horse`; needs the extra `dev`).
+"""Long videos: `python -m experiments.long_video.measure` (`--seeds 1 2 3`; needs the extra `dev`).
 
-Four rendered horses cross the picture, turn and come back over 50 frames, eight segments of the run's window of 8.
-`carried` is the project's way: each segment begins with the first frame of all and carries the last latents. `chained`
-is the naive one: each segment begins with the decoded and encoded last frame of the one before. Writes results.csv (a
-row for each way and segment, means over clips), table.md and strips beside this file.
+Four rendered horses cross the picture, turn and come back over 50 frames, eight segments of the window of 8, with the
+runs of the horse study. `carried` is the project's way: each segment begins with the first frame of all and carries the
+last latents. `naive` begins each segment with the decoded and encoded last frame of the one before, and nothing else;
+`chained` does so too, but has the project's drift control, the statistics of its first frame restored. Writes
+results.csv (a row for each way, segment, seed and clip), table.md and strips.png beside this file, and the
+first seed's videos beside its run.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +20,9 @@ import numpy as np
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.clip import ClipBatch
-from maskvid.files import atomic_write
 from maskvid.masks.video import to_float
 from maskvid.metrics.mask import mask_iou
 from maskvid.request import load_run, request
@@ -29,6 +31,7 @@ from maskvid.video import contact_sheet, strip, write_png, write_video
 from maskvid.world.clips import Clip, render_clip
 
 HERE = Path(__file__).parent
+SCORES = ("mask_iou", "background_ciede2000", "similarity_to_first")
 STRIDE = 3  # source frames between two frames, as in tuning
 HORSE = {"species": "horse", "style": "photo", "gait": "gallop"}
 HORSES = (
@@ -72,53 +75,66 @@ def drift(frames: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
     return np.array(distances)
 
 
+def without_drift_control(sampler: VideoSampler) -> VideoSampler:
+    """The same sampler with no statistics restored."""
+    bare = copy.copy(sampler)
+    bare.sampling = replace(sampler.sampling, adain_fraction=0.0)
+    return bare
+
+
+def scored(frames: torch.Tensor, masks: torch.Tensor, encoders: MetricEncoders, window: int) -> list[dict[str, float]]:
+    """`SCORES` of each segment's new frames."""
+    looks, found, colour = encoders.clip.images(frames), encoders.segmenter(frames), drift(frames, masks)
+    ends = range(window, len(frames) + 1, window - 2)
+    return [
+        {
+            "mask_iou": float(mask_iou(found[begin:end], masks[begin:end], given_frames=0)),
+            "background_ciede2000": float(colour[begin:end].mean()),
+            "similarity_to_first": float(100 * (looks[begin:end] @ looks[0]).mean()),
+        }
+        for begin, end in zip([1, *ends], ends, strict=False)
+    ]
+
+
+@torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--segments", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
-    module, config = load_run(options.run)
-    sampler, encoders, window = module.sampler, MetricEncoders(), config.data.num_frames
-    sampler.seed = options.seed
-    num_frames = window + (options.segments - 1) * (window - 2)
-    scores: dict[tuple[str, int], list[list[float]]] = {}
-    rows_of_strips: list[tuple[str, np.ndarray]] = []
-    for clip in clips(num_frames):
-        real = torch.from_numpy(clip.frames[::STRIDE]).permute(0, 3, 1, 2).float() / 127.5 - 1
-        masks = to_float(clip.masks[::STRIDE])
-        batch = request(module, clip.caption.replace(clip.subject, f"[{clip.subject}]", 1), masks)
-        first = sampler.backbone.encode_frames(real[:1])
-        with torch.inference_mode():
+    encoders = MetricEncoders()
+    rows: list[Row] = []
+    strips: list[tuple[str, np.ndarray]] = []
+    for seed in options.seeds:
+        run = options.runs / f"maskvid-{seed}"
+        tune(run, f"seed={seed}")
+        module, config = load_run(run)
+        sampler, window = module.sampler, config.data.num_frames
+        bare = without_drift_control(sampler)
+        for clip in clips(window + (options.segments - 1) * (window - 2)):
+            real = torch.from_numpy(clip.frames[::STRIDE]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            masks = to_float(clip.masks[::STRIDE])
+            batch = request(module, clip.caption.replace(clip.subject, f"[{clip.subject}]", 1), masks)
+            first = sampler.backbone.encode_frames(real[:1])
             ways = {
-                "carried": torch.cat([piece[0] for piece in sampler.stream(batch, first, window=window)]),
-                "chained": torch.cat([piece[0] for piece in chained(sampler, batch, first, window)]),
+                "carried": sampler.stream(batch, first, window=window),
+                "chained": chained(sampler, batch, first, window),
+                "naive": chained(bare, batch, first, window),
             }
-            for way, frames in ways.items():
-                looks = encoders.clip.images(frames)
-                found = encoders.segmenter(frames)
-                colour = drift(frames, masks)
-                for segment in range(options.segments):
-                    begin = 1 if segment == 0 else window + (segment - 1) * (window - 2)
-                    part = slice(begin, window + segment * (window - 2))
-                    scores.setdefault((way, segment + 1), []).append(
-                        [
-                            float(mask_iou(found[part], masks[part], given_frames=0)),
-                            float(colour[part].mean()),
-                            float((looks[part] @ looks[0]).mean()) * 100,
-                        ]
-                    )
-                rows_of_strips.append((f"{way}: {clip.caption}", strip(frames, masks, columns=12, scale=2)))
-                write_video(HERE / f"{clip.name}-{way}.mp4", frames)
-    write_png(HERE / "strips.png", contact_sheet(rows_of_strips))
-    header = ["way", "segment", "mask_iou", "background_ciede2000", "similarity_to_first"]
-    lines = [[way, segment, *np.mean(values, axis=0).round(3)] for (way, segment), values in scores.items()]
-    with atomic_write(HERE / "results.csv") as path, path.open("w", newline="") as handle:
-        csv.writer(handle).writerows([header, *lines])
-    table = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [header, ["---"] * len(header), *lines]) + "\n"
-    with atomic_write(HERE / "table.md") as path:
-        path.write_text(table)
-    print(table)
+            for way, pieces in ways.items():
+                frames = torch.cat([piece[0] for piece in pieces])
+                for segment, scores in enumerate(scored(frames, masks, encoders, window), start=1):
+                    rows.append({"way": way, "segment": segment, "seed": seed, "clip": clip.name, **scores})
+                if seed == options.seeds[0]:
+                    title = f"{way}: {clip.caption}"
+                    strips.append((title, strip(frames, masks, columns=12, scale=2)))
+                    write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames)
+    write_rows(HERE / "results.csv", rows)
+    write_png(HERE / "strips.png", contact_sheet(strips))
+    # Clips are averaged before seeds, so that the spread is that of the seeds.
+    rows.sort(key=lambda row: list(ways).index(str(row["way"])))
+    write_table(HERE / "table.md", mean_over(rows, "clip", SCORES), by=("way", "segment"), columns=SCORES)
 
 
 if __name__ == "__main__":
