@@ -11,17 +11,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from lightning.pytorch import Trainer
+from omegaconf import DictConfig, OmegaConf
 
-from maskvid.callbacks.metrics_table import MetricsCallback
-from maskvid.callbacks.video_logger import VideoLogger
-from maskvid.config import CONF, instantiate
-from maskvid.diffusion.scheduler import make_scheduler
+import maskvid.evaluate
+from maskvid.config import CONF
 from maskvid.files import atomic_write
-from maskvid.request import load_run
 
 RUNS = Path("runs/studies")
 """Runs of all studies: one that is finished is used by every study that asks for it."""
+
+HEADLINES = (
+    "mask_iou",
+    "boundary_f",
+    "text_alignment",
+    "frame_consistency_all_pairs",
+    "frame_consistency_adjacent",
+    "flow_magnitude",
+)
+"""The metrics that tables show; the suite measures more."""
 
 Row = dict[str, object]
 
@@ -68,26 +75,19 @@ def evaluate(
     """
     folder = run_dir / name
     if not (folder / "metrics.json").exists():
-        control = {"controlnet": "assets://mini_controlnet"} if sampling.get("first_frame") == "controlnet" else {}
-        module, config = load_run(run_dir, sampling=sampling, control=control)
-        if scheduler is not None:
-            schedule = module.backbone.scheduler.config
-            module.sampler.scheduler = make_scheduler(scheduler, schedule=schedule, timestep_spacing="trailing")
-        module.set_names = list(sets)
-        data = instantiate(config.data, "data", validation=sets).attach(module.backbone)
-        callbacks = [MetricsCallback(folder=folder), VideoLogger(folder=folder, logged_per_set=0)]
-        trainer = Trainer(
-            default_root_dir=folder, callbacks=callbacks, logger=False, enable_model_summary=False,
-            use_distributed_sampler=False, precision=config.trainer.precision,
-        )  # fmt: skip
-        trainer.validate(module, datamodule=data, verbose=False)
+        config = configure("evaluate", f"run={run_dir}", f"out={folder}")
+        config.sets, config.scheduler.name = sets, scheduler
+        config.sampling = OmegaConf.merge(config.sampling, sampling)
+        if sampling.get("first_frame") == "controlnet":
+            config.controlnet = "assets://mini_controlnet"
+        maskvid.evaluate.evaluate(config)
     return json.loads((folder / "metrics.json").read_text())
 
 
-def configure(*overrides: str):
-    """The configuration of the horse."""
+def configure(entry: str, *overrides: str) -> DictConfig:
+    """The configuration of an entry point."""
     with initialize_config_dir(CONF, version_base="1.3"):
-        return compose("train", overrides=["+experiment=horse", "run_dir=.", *overrides])
+        return compose(entry, overrides=list(overrides))
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -102,6 +102,7 @@ class SamplingOverrides:
     first_frame: str | None = None
     first_frame_guidance_scale: float | None = None
     adain_fraction: float | None = None
+    samples: int | None = None
     fps: float | None = None
 
 
@@ -170,12 +171,73 @@ class EditConfig(RequestConfig):
     keep_background: bool = True
 
 
+@dataclass
+class SchedulerOverride:
+    """Class of diffusers that samples; null takes the run's."""
+
+    name: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `python -m maskvid.evaluate`.
+
+    Attributes:
+        run: Run directory of a training, or a list of several, whose adapters mix; its clips are sampled and scored.
+        mix: The share of each run; null shares equally.
+        sets: Folder by name of the sets that are sampled; empty takes the run's validation sets.
+        seed: Of the first video of each clip; null takes the run's.
+        sampling: Overrides of the run's sampling settings; `samples` asks for several videos of each clip.
+        scheduler: In place of the run's.
+        controlnet: Of first frames, see `BackboneConfig`; null takes the run's.
+        control_picture: How it is shown the mask; null takes the run's.
+        videos: In place of a run: a video, or a folder of videos with masks and captions, where there are any.
+        masks: Of one video.
+        prompt: Of one video.
+        source: The clip it was edited from, or a folder with one of the same name for each video.
+        height: Rows that videos are read at; null takes the masks', else the video's own.
+        width: Columns likewise.
+        mask_stride: Distance between the masks used.
+        source_stride: Distance between the source's frames used.
+        given_frames: Leading frames that mask scores leave out, because the model was given them.
+        metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
+        trainer: Arguments of the Lightning trainer that samples a run, on one device or several.
+        out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.
+        run_dir: Not to be set: what `trainer` calls `out`.
+        threads: Processor threads; null leaves PyTorch's choice.
+    """
+
+    run: Any = None
+    mix: list[float] | None = None
+    sets: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
+    controlnet: str | None = None
+    control_picture: str | None = None
+    videos: str | None = None
+    masks: str | None = None
+    prompt: str | None = None
+    source: str | None = None
+    height: int | None = None
+    width: int | None = None
+    mask_stride: int = 1
+    source_stride: int = 1
+    given_frames: int = 1
+    metrics: Any = MISSING
+    trainer: Any = MISSING
+    out: str | None = None
+    run_dir: str | None = None
+    threads: int | None = None
+
+
 def register() -> None:
     """Make the typed roots known to Hydra."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="generate_schema", node=GenerateConfig)
     store.store(name="edit_schema", node=EditConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)
 
 
 def instantiate(node: Any, key: str, **extra: Any) -> Any:

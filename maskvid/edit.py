@@ -17,7 +17,7 @@ from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
 from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, quote_prompts, request
-from maskvid.video import Sample, sample_sheet, write_png, write_video
+from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
 
@@ -63,6 +63,7 @@ def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Pa
         paths.append(write_video(path, video, module.sampler.sampling.fps))
         sample = Sample("edited", name, text, video, masks, reference=frames)
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
+        write_sidecars(path, prompt, masks)
     return paths
 
 

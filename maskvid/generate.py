@@ -25,7 +25,7 @@ from maskvid.request import (
     read_picture,
     request,
 )
-from maskvid.video import Sample, sample_sheet, spaced, write_png, write_video
+from maskvid.video import Sample, sample_sheet, spaced, write_png, write_sidecars, write_video
 
 register()
 COLUMNS = 8  # frames of a strip
@@ -64,7 +64,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
             yield frames
 
     paths = []
-    for index, batch in enumerate(batches):
+    for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         [text] = batch.prompts
         name = file_name(index, text, config.seed)
         latent = sampler.paint_first_frame([text], batch.masks[:, 0], [text]) if first is None else first
@@ -72,6 +72,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
         paths.append(write_video(path, frames_of(batch, latent), sampler.sampling.fps))
         sample = Sample("generated", name, text, torch.stack([kept[i] for i in shown]), masks[shown])
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
+        write_sidecars(path, prompt, masks)
     return paths
 
 

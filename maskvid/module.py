@@ -94,12 +94,16 @@ class MaskVidModule(LightningModule):
         self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0
     ) -> list[Sample]:
         """Sample the batch's prompts and masks; callbacks write and measure what is returned."""
-        assert batch.latents is not None
-        first = batch.latents[:, 0]
-        if self.sampler.sampling.first_frame != "given":
-            first = self.sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
-        videos = self.sampler.generate(batch, first).cpu()
         set_name = self.set_names[dataloader_idx] if self.set_names else "validation"
+        return [sample for seed in self.sampler.seeds for sample in self._samples(batch, set_name, seed)]
+
+    def _samples(self, batch: ClipBatch, set_name: str, seed: int) -> list[Sample]:
+        assert batch.latents is not None
+        sampler = self.sampler.with_seed(seed)
+        first = batch.latents[:, 0]
+        if sampler.sampling.first_frame != "given":
+            first = sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
+        videos = sampler.generate(batch, first).cpu()
         return [
             Sample(
                 set_name=set_name,
@@ -108,7 +112,8 @@ class MaskVidModule(LightningModule):
                 frames=videos[i],
                 masks=batch.masks[i].cpu(),
                 reference=None if batch.frames is None else batch.frames[i].cpu(),
-                fps=self.sampler.sampling.fps,
+                fps=sampler.sampling.fps,
+                seed=seed,
             )
             for i in range(len(batch))
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -58,6 +59,17 @@ class VideoSampler:
         self.noise, self.sampling, self.use_masks, self.seed = noise, sampling, use_masks, seed
         self.sources: ClipBatch | None = None
         self._empty: tuple[torch.Tensor, torch.Tensor | None] | None = None
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the videos that validation makes of each clip."""
+        return [self.seed + i for i in range(self.sampling.samples)]
+
+    def with_seed(self, seed: int) -> VideoSampler:
+        """The same sampler with another seed."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
 
     def predict(
         self, latents: torch.Tensor, timesteps: torch.Tensor, batch: ClipBatch, *, clean_frames: int | None = None

@@ -73,6 +73,8 @@ class Sampling:
         first_frame: `given` (the clip's own), `text_to_image` (painted by the 2-D backbone from the prompt) or
             `controlnet` (painted, led by the first mask; needs `backbone.controlnet`).
         first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
+        samples: Videos of each validation clip, with seeds that follow each other; two or more are measured for
+            diversity.
         fps: Of the files written.
     """
 
@@ -81,10 +83,13 @@ class Sampling:
     adain_fraction: float = 0.0
     first_frame: str = "given"
     first_frame_guidance_scale: float = 4.0
+    samples: int = 1
     fps: float = 8.0
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""
+        if self.samples < 1:
+            raise UserError(f"sampling.samples={self.samples}: give 1 or more.")
         choices = ("given", "text_to_image", "controlnet")
         if self.first_frame not in choices:
             raise UserError(f"sampling.first_frame={self.first_frame!r}: choose one of {', '.join(choices)}.")

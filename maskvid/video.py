@@ -32,6 +32,7 @@ class Sample:
         masks: float (f, 1, h, w) in [0, 1], requested foreground, white (1) is foreground.
         reference: float (f, 3, h, w) in [-1, 1], the real clip the masks were taken from, or None.
         fps: Frames per second to play it at.
+        seed: Seed it was sampled with.
     """
 
     set_name: str
@@ -41,6 +42,7 @@ class Sample:
     masks: torch.Tensor
     reference: torch.Tensor | None = None
     fps: float = 8.0
+    seed: int = 0
 
 
 def to_uint8(frames: torch.Tensor) -> np.ndarray:
@@ -140,6 +142,20 @@ def _write_mp4(path: Path, pixels: Iterator[np.ndarray], fps: float, crf: int) -
 def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:
     images = [Image.fromarray(frame) for frame in pixels]
     images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
+
+
+def write_sidecars(path: Path, prompt: str, masks: torch.Tensor) -> None:
+    """Write the prompt and the masks of a generated video beside it, as training data lie: `a.txt` and `a.mask.npz`.
+
+    Args:
+        path: Of the video.
+        prompt: With the subject in brackets.
+        masks: float (f, 1, h, w) in [0, 1], at the size the model worked at.
+    """
+    with atomic_write(path.with_suffix(".mask.npz")) as temporary, temporary.open("wb") as handle:
+        np.savez_compressed(handle, masks=masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy())
+    with atomic_write(path.with_suffix(".txt")) as temporary:
+        temporary.write_text(prompt + "\n")
 
 
 def write_png(path: str | Path, image: np.ndarray) -> Path:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from experiments.study import RUNS, Row, evaluate, tune, write_rows, write_table
+from experiments.study import HEADLINES, RUNS, Row, evaluate, tune, write_rows, write_table
 from maskvid.files import atomic_write
-from maskvid.metrics.suite import METRICS
 
 HERE = Path(__file__).parent
 SETS = {name: f"assets://horse/validation/{name}" for name in ("horse", "unseen")}
@@ -62,13 +61,13 @@ def main() -> None:
                 scheduler=scheduler, num_inference_steps=steps, guidance_scale=scale,
             )  # fmt: skip
             for name in SETS:
-                scores = {metric: found[f"{name}/{metric}"] for metric in METRICS}
+                scores = {metric: found[f"{name}/{metric}"] for metric in HEADLINES}
                 setting = {"curve": curve, "scheduler": scheduler, "steps": steps, "guidance": scale}
                 rows.append({"set": name, **setting, "seed": seed, **scores})
     rows.sort(key=lambda row: list(SETS).index(str(row["set"])))
     write_rows(HERE / "results.csv", rows)
     by = ("set", "curve", "scheduler", "steps", "guidance")
-    write_table(HERE / "table.md", rows, by=by, columns=METRICS)
+    write_table(HERE / "table.md", rows, by=by, columns=HEADLINES)
     draw(rows, HERE / "curves.png")
 
 

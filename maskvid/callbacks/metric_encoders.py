@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from maskvid.metrics.suite import Detect
+
 if TYPE_CHECKING:
-    from maskvid.masks.segmenter import Segmenter
+    from maskvid.metrics.dino import DinoEncoder
     from maskvid.metrics.encoders import ClipEncoder
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -17,7 +19,7 @@ MINI_SEGMENTER = ASSETS / "mini_segmenter"
 
 
 class MetricEncoders:
-    """CLIP and segmenter of the metrics, by name, loaded on first use.
+    """CLIP, segmenter and DINO of the metrics, by name, loaded on first use.
 
     Deliberately not an `nn.Module` and shared instead of copied: inside a LightningModule they would enter the
     checkpoint and the averaged weights. Figures of different encoders are not comparable: the embedded ones
@@ -29,21 +31,27 @@ class MetricEncoders:
         *,
         clip: str | Path | None = None,
         pretrained: str | None = None,
-        segmenter: str | Path | None = None,
+        segmenter: str | Path | Detect | None = None,
+        dino: str | Path | None = None,
     ) -> None:
         """Name the encoders; nothing is loaded yet.
 
         Args:
             clip: open_clip model name or a folder; None is the embedded miniature.
-            pretrained: open_clip's name of the weights, where `clip` is a model name.
-            segmenter: Folder written by `Segmenter.save_pretrained`; None is the embedded miniature.
+            pretrained: open_clip's name of the weights, or a file of weights, where `clip` is a model name.
+            segmenter: Folder written by `Segmenter.save_pretrained`, folder or hub id of SAM 2, or an object called as
+                `maskvid.metrics.suite.Detect` is (in a configuration: a node with `_target_`); None is the embedded
+                miniature.
+            dino: Folder or hub id of a vision transformer for subject consistency; None measures none.
         """
-        self.clip_name = MINI_CLIP if clip is None else clip
-        self.pretrained = pretrained
-        self.segmenter_folder = MINI_SEGMENTER if segmenter is None else segmenter
+        self.names: dict[str, Any] = {
+            "clip": MINI_CLIP if clip is None else clip,
+            "pretrained": pretrained,
+            "segmenter": MINI_SEGMENTER if segmenter is None else segmenter,
+            "dino": dino,
+        }
         self._device = torch.device("cpu")
-        self._clip: ClipEncoder | None = None
-        self._segmenter: Segmenter | None = None
+        self._loaded: dict[str, Any] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MetricEncoders:
         """Share: the weights are frozen."""
@@ -51,31 +59,48 @@ class MetricEncoders:
 
     @property
     def device(self) -> torch.device:
-        """Where both encoders are."""
+        """Where all encoders are."""
         return self._device
 
     def to(self, device: torch.device | str) -> MetricEncoders:
         """Use the encoders on a device; what was loaded on another is dropped and loaded again there when needed."""
         if torch.device(device) != self._device:
             self._device = torch.device(device)
-            self._clip = self._segmenter = None
+            self._loaded = {}
         return self
+
+    def describe(self) -> dict[str, str | None]:
+        """Which encoders judge, for the files that figures are kept in."""
+        embedded = {str(MINI_CLIP): "maskvid miniature CLIP", str(MINI_SEGMENTER): "maskvid miniature segmenter"}
+        return {key: name and embedded.get(str(name), str(name)) for key, name in self.names.items()}
 
     @property
     def clip(self) -> ClipEncoder:
         """Image and text encoder."""
-        if self._clip is None:
+        if "clip" not in self._loaded:
             from maskvid.metrics.encoders import load_clip  # open_clip takes seconds to import: only when scoring
 
-            self._clip = load_clip(str(self.clip_name), pretrained=self.pretrained, device=str(self._device))
-        return self._clip
+            pretrained = self.names["pretrained"]
+            self._loaded["clip"] = load_clip(str(self.names["clip"]), pretrained=pretrained, device=str(self._device))
+        return self._loaded["clip"]
 
     @property
-    def segmenter(self) -> Segmenter:
-        """Frames -> foreground probability."""
-        if self._segmenter is None:
-            from maskvid.masks.segmenter import Segmenter
+    def segmenter(self) -> Detect:
+        """Finds the foreground."""
+        if "segmenter" not in self._loaded:
+            from maskvid.masks.segmenter import load_segmenter
 
-            network = Segmenter.from_pretrained(self.segmenter_folder)
-            self._segmenter = network.to(self._device).eval().requires_grad_(False)
-        return self._segmenter
+            name = self.names["segmenter"]
+            self._loaded["segmenter"] = name if callable(name) else load_segmenter(name, self._device)
+        return self._loaded["segmenter"]
+
+    @property
+    def dino(self) -> DinoEncoder | None:
+        """Image encoder for subject consistency, if one was named."""
+        if self.names["dino"] is None:
+            return None
+        if "dino" not in self._loaded:
+            from maskvid.metrics.dino import DinoEncoder
+
+            self._loaded["dino"] = DinoEncoder(self.names["dino"], self._device)
+        return self._loaded["dino"]

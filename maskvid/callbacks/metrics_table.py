@@ -19,7 +19,7 @@ from maskvid.errors import UserError
 from maskvid.files import atomic_write
 from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
 
-COLUMNS = ("set", "clip", "prompt", *METRICS)
+COLUMNS = ("set", "clip", "seed", "prompt", "frames", *METRICS)
 
 
 class MetricsCallback(Callback):
@@ -49,6 +49,7 @@ class MetricsCallback(Callback):
         self.given_frames = given_frames
         self.final = False
         self.results: dict[str, float] = {}
+        self.rows: list[dict[str, Any]] = []
         self._sets: dict[str, VideoMetrics] = {}
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -68,7 +69,9 @@ class MetricsCallback(Callback):
     ) -> None:
         """Score the samples `validation_step` returned."""
         for sample in samples_of(outputs):
-            self._metrics(sample.set_name).update(sample.frames, sample.masks, sample.prompt, clip_id=sample.clip_id)
+            self._metrics(sample.set_name).update(
+                sample.frames, sample.masks, sample.prompt, clip_id=sample.clip_id, seed=sample.seed
+            )
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reduce over ranks, log, and in the final validation write and print."""
@@ -79,6 +82,7 @@ class MetricsCallback(Callback):
         if trainer.sanity_checking:
             return
         self.results = {f"{name}/{key}": value for name in names for key, value in means[name].items()}
+        self.rows = rows
         for key, value in self.results.items():
             pl_module.log(key, value, sync_dist=True)  # equal on all ranks already; said so to Lightning
         if (self.final or trainer.state.fn == TrainerFn.VALIDATING) and trainer.is_global_zero and rows:
@@ -87,8 +91,9 @@ class MetricsCallback(Callback):
             print_table(means)
             for logger in trainer.loggers:
                 if isinstance(logger, WandbLogger):
-                    data = [[row[column] for column in COLUMNS] for row in rows]
-                    logger.log_table("metrics_per_clip", columns=list(COLUMNS), data=data)
+                    columns = [column for column in COLUMNS if any(column in row for row in rows)]
+                    data = [[row.get(column) for column in columns] for row in rows]
+                    logger.log_table("metrics_per_clip", columns=columns, data=data)
 
     def _metrics(self, name: str) -> VideoMetrics:
         if "/" in name:
@@ -104,12 +109,13 @@ def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict
     Args:
         folder: Where to; made if missing.
         results: `<set>/<metric>` -> mean.
-        rows: One dict per clip with the keys of `COLUMNS`.
+        rows: One dict per video with keys of `COLUMNS`; a column that no row has is left out.
     """
     with atomic_write(Path(folder) / "metrics.json") as temporary:
         temporary.write_text(json.dumps(results, indent=2) + "\n")
     with atomic_write(Path(folder) / "metrics_per_clip.csv") as temporary, temporary.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=COLUMNS)
+        columns = [column for column in COLUMNS if any(column in row for row in rows)]
+        writer = csv.DictWriter(handle, fieldnames=columns)
         writer.writeheader()
         writer.writerows(rows)
 
@@ -121,5 +127,6 @@ def print_table(means: dict[str, dict[str, float]], console: Console | None = No
     for name in means:
         table.add_column(name, justify="right")
     for metric in METRICS:
-        table.add_row(metric, *(f"{values[metric]:.4g}" for values in means.values()))
+        if any(metric in values for values in means.values()):
+            table.add_row(metric, *(f"{values[metric]:.4g}" if metric in values else "" for values in means.values()))
     (console or Console()).print(table)

@@ -62,8 +62,11 @@ class VideoLogger(Callback):
         """Write the samples `validation_step` returned."""
         if trainer.sanity_checking:
             return
-        for sample in samples_of(outputs):
-            self._written.append(self._write(trainer, sample))
+        samples = samples_of(outputs)
+        several = len({sample.seed for sample in samples}) > 1
+        for sample in samples:
+            name = f"{sample.clip_id}-seed{sample.seed}" if several else sample.clip_id
+            self._written.append(self._write(trainer, sample, name))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the files of all ranks, in the order of their names."""
@@ -85,15 +88,15 @@ class VideoLogger(Callback):
                     caption=entry["prompt"],
                 )
 
-    def _write(self, trainer: Trainer, sample: Sample) -> dict[str, Any]:
+    def _write(self, trainer: Trainer, sample: Sample, video_name: str) -> dict[str, Any]:
         root = Path(trainer.default_root_dir if self.folder is None else self.folder)
         folder = root / "samples" / f"step-{trainer.global_step:06d}" / file_name(sample.set_name)
-        name = file_name(sample.clip_id)
+        name = file_name(video_name)
         video = write_video(folder / f"{name}.mp4", sample.frames, sample.fps, scale=self.scale)
         sheet = write_png(folder / f"{name}.png", sample_sheet(sample, columns=self.columns, scale=self.scale))
         return {
             "set": sample.set_name,
-            "clip": sample.clip_id,
+            "clip": video_name,
             "prompt": sample.prompt,
             "video": video,
             "sheet": sheet,

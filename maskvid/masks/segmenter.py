@@ -1,8 +1,9 @@
-"""Foreground masks from frames: a small U-Net, trained on the embedded world by `python -m maskvid.pretrain`."""
+"""Foreground masks from frames: a small U-Net, trained on the embedded world, or what else a name stands for."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ from torch import nn
 
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
+
+CHUNK = 32  # frames a pass, so that a long video costs no more memory than a short one
 
 
 class _Block(nn.Sequential):
@@ -95,3 +98,32 @@ class Segmenter(nn.Module):
         model = cls(channels=tuple(settings["channels"]))
         model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=True)
         return model.eval()
+
+
+def load_segmenter(
+    path: str | Path, device: torch.device | str = "cpu"
+) -> Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]:
+    """What finds the foreground of a video: called with its frames (f, 3, h, w) and requested masks (f, 1, h, w).
+
+    Args:
+        path: Folder that `Segmenter.save_pretrained` wrote, or folder or hub id of SAM 2 in transformers' form, see
+            `maskvid.masks.sam2`. Only the latter looks at the masks, and at the first alone.
+        device: Where it runs.
+
+    Returns:
+        A function of frames in [-1, 1] and masks (or None) to the foreground probability (f, 1, h, w).
+
+    Raises:
+        UserError: There is no segmenter of a known kind.
+    """
+    config = Path(path) / "config.json"
+    if not Path(path).is_dir() or (config.exists() and "model_type" in json.loads(config.read_text())):
+        from maskvid.masks.sam2 import Sam2Segmenter  # transformers takes seconds to import
+
+        return Sam2Segmenter(path, device)
+    network = Segmenter.from_pretrained(path).to(device).requires_grad_(False)
+
+    def segment(frames: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
+        return torch.cat([network(chunk) for chunk in frames.to(device).split(CHUNK)])
+
+    return segment

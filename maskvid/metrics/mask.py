@@ -61,6 +61,55 @@ def boundary_f(
     return torch.tensor(scores, device=detected.device).mean()
 
 
+def mask_coverage(detected: torch.Tensor, requested: torch.Tensor, *, given_frames: int = 1) -> torch.Tensor:
+    """1 where a foreground is detected in more than half of the frames that ask for one, else 0.
+
+    Over clips this is the share of videos in which the object appears at all (the sense of Peekaboo's *coverage*,
+    arXiv 2312.07509; there a detector's box counts, here any pixel of the segmenter's). No frame that asks counts 1.
+
+    Args:
+        detected: As in `mask_iou`.
+        requested: As in `mask_iou`.
+        given_frames: As in `mask_iou`.
+
+    Returns:
+        Scalar, 0 or 1.
+    """
+    first, second = _scored(detected, requested, given_frames)
+    asked = second.any(-1).any(-1)
+    found = first.any(-1).any(-1)[asked].float()
+    return (found.mean() > 0.5).float() if len(found) else torch.ones((), device=detected.device)
+
+
+def centroid_distance(detected: torch.Tensor, requested: torch.Tensor, *, given_frames: int = 1) -> torch.Tensor:
+    """Mean over frames of the distance between the masks' centroids, as a share of the picture's diagonal.
+
+    A frame in which just one of the two masks is empty counts 1, the largest distance there can be, so that a video
+    without its object cannot win; both empty counts 0. (Peekaboo's leaves such videos out.)
+
+    Args:
+        detected: As in `mask_iou`.
+        requested: As in `mask_iou`.
+        given_frames: As in `mask_iou`.
+
+    Returns:
+        Scalar in [0, 1]; lower is better.
+    """
+    first, second = _scored(detected, requested, given_frames)
+    height, width = first.shape[-2:]
+    places = torch.stack(
+        torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"), -1
+    ).to(first.device, torch.float32)  # fmt: skip
+    areas = [mask.sum((1, 2)).float() for mask in (first, second)]
+    centroids = [
+        torch.einsum("fhw,hwd->fd", mask.float(), places) / area.clamp(min=1)[:, None]
+        for mask, area in zip((first, second), areas, strict=True)
+    ]
+    distance = (centroids[0] - centroids[1]).norm(dim=-1) / math.hypot(height, width)
+    present = [area > 0 for area in areas]
+    return torch.where(present[0] & present[1], distance, (present[0] ^ present[1]).float()).mean()
+
+
 def boundary(mask: np.ndarray) -> np.ndarray:
     """Pixels of a bool (h, w) mask that differ from their right, lower or lower right neighbour.
 
@@ -121,3 +170,31 @@ class BoundaryF(ClipMean):
     def update(self, detected: torch.Tensor, requested: torch.Tensor) -> None:
         """Count one clip: foreground probability and requested mask, both (f, 1, h, w)."""
         self.add(boundary_f(detected, requested, given_frames=self.given_frames, tolerance=self.tolerance))
+
+
+class MaskCoverage(ClipMean):
+    """`mask_coverage`, averaged over clips."""
+
+    def __init__(self, *, given_frames: int = 1) -> None:
+        """Choose how many leading frames are not scored."""
+        super().__init__()
+        self.given_frames = given_frames
+
+    def update(self, detected: torch.Tensor, requested: torch.Tensor) -> None:
+        """Count one clip: foreground probability and requested mask, both (f, 1, h, w)."""
+        self.add(mask_coverage(detected, requested, given_frames=self.given_frames))
+
+
+class CentroidDistance(ClipMean):
+    """`centroid_distance`, averaged over clips; lower is better."""
+
+    higher_is_better = False
+
+    def __init__(self, *, given_frames: int = 1) -> None:
+        """Choose how many leading frames are not scored."""
+        super().__init__()
+        self.given_frames = given_frames
+
+    def update(self, detected: torch.Tensor, requested: torch.Tensor) -> None:
+        """Count one clip: foreground probability and requested mask, both (f, 1, h, w)."""
+        self.add(centroid_distance(detected, requested, given_frames=self.given_frames))

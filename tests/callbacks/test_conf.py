@@ -27,7 +27,7 @@ def test_callbacks(tmp_path):
     made = {name: hydra.utils.instantiate(node) for name, node in config.callbacks.items()}
     assert all(isinstance(callback, Callback) for callback in made.values())
     assert isinstance(made["progress"], ProgressBar)
-    assert made["metrics"].encoders.clip_name == MINI_CLIP
+    assert made["metrics"].encoders.names["clip"] == MINI_CLIP
     assert made["video_logger"].folder == str(tmp_path)
     assert Path(made["checkpoint"].dirpath) == tmp_path / "checkpoints"
 
@@ -35,7 +35,7 @@ def test_callbacks(tmp_path):
 def test_published_encoder(tmp_path):
     encoders = hydra.utils.instantiate(group(["+metrics=vit_l14"], tmp_path).metrics)
     assert isinstance(encoders, MetricEncoders)
-    assert (encoders.clip_name, encoders.pretrained) == ("ViT-L-14", "openai")
+    assert (encoders.names["clip"], encoders.names["pretrained"]) == ("ViT-L-14", "openai")
 
 
 @pytest.mark.parametrize(

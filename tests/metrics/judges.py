@@ -36,12 +36,13 @@ class TinyClip:
 class Brightness(nn.Module):
     """Bright is foreground."""
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+    def forward(self, frames: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
         return frames.mean(1, keepdim=True).mul(4).sigmoid()
 
 
 class TinyEncoders:
     device = torch.device("cpu")
+    dino = None
 
     def __init__(self):
         self.clip = TinyClip()
@@ -56,14 +57,19 @@ def clip(index: int, count: int = 5, height: int = 32, width: int = 48) -> tuple
     return smooth[:, :3].tanh(), smooth[:, 3:].mul(3).sigmoid(), f"clip number {index}"
 
 
-def score(indices: list[int]) -> VideoMetrics:
-    metrics = VideoMetrics(TinyEncoders())
+def score(indices: list[int], *, samples: int = 1) -> VideoMetrics:
+    """Clips scored as edits of their own backwards version, each in `samples` versions."""
+    encoders = TinyEncoders()
+    encoders.dino = TinyClip()
+    metrics = VideoMetrics(encoders)
     for index in indices:
-        metrics.update(*clip(index), clip_id=f"clip-{index}")
+        for seed in range(samples):
+            frames, masks, prompt = clip(index + 10 * seed)
+            metrics.update(frames, masks, prompt, clip_id=f"clip-{index}", seed=seed, source=frames.flip(0))
     return metrics
 
 
 def shard(rank: int, world: int, folder: str, shards: list[list[int]]) -> None:
     """One rank's share; here, not in a test file, so that a spawned process can import it."""
-    metrics = score(shards[rank])
+    metrics = score(shards[rank], samples=2)
     torch.save((metrics.compute(), metrics.rows()), os.path.join(folder, f"{rank}.pt"))

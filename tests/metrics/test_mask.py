@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import center_of_mass, distance_transform_edt
 
 from maskvid.errors import UserError
-from maskvid.metrics.mask import BoundaryF, MaskIoU, boundary, boundary_f, mask_iou
+from maskvid.metrics.mask import BoundaryF, MaskIoU, boundary, boundary_f, centroid_distance, mask_coverage, mask_iou
 
 
 def blobs(count: int, height: int = 40, width: int = 56, seed: int = 0) -> torch.Tensor:
@@ -95,3 +95,28 @@ def test_refusals():
         mask_iou(blobs(3), blobs(4))
     with pytest.raises(UserError, match="given_frames is 1"):
         boundary_f(blobs(1), blobs(1))
+
+
+def test_centroid_distance_against_moments():
+    detected, requested = blobs(5), blobs(5, seed=1)
+    want = []
+    for a, b in zip(detected[1:].numpy(), requested[1:].numpy(), strict=True):
+        first, second = center_of_mass(a[0] >= 0.5), center_of_mass(b[0] >= 0.5)
+        want.append(math.dist(first, second) / math.hypot(40, 56))
+    assert float(centroid_distance(detected, requested)) == pytest.approx(np.mean(want), abs=1e-6)
+
+
+def test_centroids_of_empty_frames_and_the_given_frame():
+    full, empty = torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    assert centroid_distance(full, empty, given_frames=0) == 1
+    assert centroid_distance(empty, empty, given_frames=0) == 0
+    assert float(centroid_distance(torch.cat([empty, full, empty]), full.expand(3, -1, -1, -1))) == 0.5
+
+
+def test_coverage_needs_more_than_half_of_the_frames_that_ask():
+    full, empty = torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    asked = torch.cat([full, full, full, empty, empty])
+    found = torch.cat([full, full, empty, empty, empty])
+    assert mask_coverage(found, asked) == 0  # one of two
+    assert mask_coverage(found, asked, given_frames=0) == 1  # two of three
+    assert mask_coverage(found, torch.zeros_like(asked)) == 1  # nothing was asked for

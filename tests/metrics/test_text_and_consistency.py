@@ -24,13 +24,15 @@ def test_text_alignment_is_the_mean_cosine_times_100():
     assert float(text_alignment(text[None] * 3, text)) == pytest.approx(100, abs=1e-4)
 
 
-def test_consistency_in_both_conventions():
+def test_consistency_in_every_convention():
     images = embeddings(6)
     rows = images.numpy()
     pairs = np.mean([cosine(a, b) for a, b in itertools.combinations(rows, 2)])
     adjacent = np.mean([cosine(a, b) for a, b in itertools.pairwise(rows)])
     assert float(frame_consistency(images, "all_pairs")) == pytest.approx(100 * pairs, abs=1e-3)
     assert float(frame_consistency(images, "adjacent")) == pytest.approx(100 * adjacent, abs=1e-3)
+    vbench = np.mean([(max(0, cosine(b, a)) + max(0, cosine(b, rows[0]))) / 2 for a, b in itertools.pairwise(rows)])
+    assert float(frame_consistency(images, "vbench")) == pytest.approx(100 * vbench, abs=1e-3)
     assert float(frame_consistency(images[:1].expand(4, -1))) == pytest.approx(100, abs=1e-3)
 
 

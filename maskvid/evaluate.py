@@ -1,0 +1,140 @@
+"""`python -m maskvid.evaluate run=RUN` samples and scores a run; `videos=FOLDER` or `videos=a.mp4` scores files."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+
+from maskvid.callbacks.metrics_table import MetricsCallback, print_table, write_metrics
+from maskvid.callbacks.video_logger import VideoLogger
+from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
+from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.errors import UserError
+from maskvid.files import atomic_write
+from maskvid.metrics.conventions import CONVENTIONS
+from maskvid.metrics.suite import VideoMetrics
+from maskvid.recordings import read_recordings
+from maskvid.request import load_run, quote_prompts
+
+register()
+USAGE = (
+    "evaluate run=RUN, or evaluate videos=FOLDER, or evaluate videos=clip.mp4 [masks=MASKS] [prompt='[a horse] runs']."
+)
+LIBRARIES = ("maskvid", "torch", "lightning", "diffusers", "transformers", "open_clip_torch", "torchmetrics")
+
+
+def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Sample a run's validation sets, or those asked for, and score them, sharded over the trainer's processes.
+
+    Returns:
+        `<set>/<metric>`, and one row for each video of all processes.
+    """
+    settings = {key: value for key, value in config.sampling.items() if value is not None}
+    control = {key: config[key] for key in ("controlnet", "control_picture") if config[key] is not None}
+    runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
+    module, run = load_run(runs, mix=config.mix, sampling=settings, control=control)
+    if config.seed is not None:
+        module.sampler.seed = config.seed
+    if config.scheduler.name is not None:
+        schedule = module.backbone.scheduler.config
+        module.sampler.scheduler = make_scheduler(config.scheduler.name, schedule=schedule, timestep_spacing="trailing")
+    sets = config.sets or run.data.validation
+    if not sets:
+        raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
+    run.data.validation = sets  # as an argument it would be merged with the run's
+    data = instantiate(run.data, "data").attach(module.backbone)
+    module.set_names = list(sets)
+    metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)
+    trainer = instantiate(
+        config.trainer, "trainer", default_root_dir=str(folder), precision=run.trainer.precision, logger=False,
+        callbacks=[metrics, VideoLogger(folder=folder, logged_per_set=0)], limit_val_batches=1.0,
+    )  # fmt: skip
+    trainer.validate(module, datamodule=data, verbose=False)
+    return metrics.results, metrics.rows if trainer.is_global_zero else []
+
+
+def evaluate_files(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Score videos that are there already, of whatever origin."""
+    encoders.to("cuda" if torch.cuda.is_available() else "cpu")
+    metrics = VideoMetrics(encoders, given_frames=config.given_frames)
+    for found in read_recordings(config):
+        metrics.update(
+            found.frames, found.masks, found.prompt, clip_id=found.clip_id, seed=found.seed, source=found.source
+        )
+    means, rows = metrics.compute(), [{"set": "videos"} | row for row in metrics.rows()]
+    results = {f"videos/{name}": value for name, value in means.items()}
+    write_metrics(folder, results, rows)
+    print_table({"videos": means})
+    return results, rows
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Score what is asked for and write `metrics.json`, `metrics_per_clip.csv` and `evaluation.json`.
+
+    Returns:
+        `<set>/<metric>`.
+    """
+    check_keys(config)
+    if (config.run is None) == (config.videos is None):
+        raise UserError(f"give one of run and videos: {USAGE}")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    encoders = instantiate(config.metrics, "metrics")
+    folder = evaluation_folder(config)
+    results, rows = (evaluate_files if config.run is None else evaluate_run)(config, encoders, folder)
+    if rows:  # on the first process alone
+        with atomic_write(folder / "evaluation.json") as path:
+            path.write_text(json.dumps(describe(config, encoders, results, rows), indent=2) + "\n")
+        Console(soft_wrap=True, highlight=False).print(f"evaluation: {(folder / 'evaluation.json').resolve()}")
+    return results
+
+
+def describe(
+    config: DictConfig, encoders: Any, results: dict[str, float], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures with all that must be known to compare them."""
+    names = {key.partition("/")[2] for key in results}
+    return {
+        "metrics": results,
+        "conventions": {name: text for name, text in CONVENTIONS.items() if name in names},
+        "encoders": encoders.describe(),
+        "given_frames": config.given_frames,
+        "frames": sorted({row["frames"] for row in rows}),
+        "clips": {
+            name: len({r["clip"] for r in rows if r["set"] == name}) for name in sorted({r["set"] for r in rows})
+        },
+        "seeds": sorted({row["seed"] for row in rows}),
+        "request": plain(config),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
+    }
+
+
+def evaluation_folder(config: DictConfig) -> Path:
+    """Where the figures go: as asked, else `evaluation` in the (first) run directory or beside the videos."""
+    if config.out:
+        return Path(config.out)
+    if config.run is None:
+        videos = Path(config.videos)
+        return (videos if videos.is_dir() else videos.parent) / "evaluation"
+    return Path(config.run if isinstance(config.run, str) else config.run[0]) / "evaluation"
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
+@entry_point
+def main(config: DictConfig) -> None:
+    """Hydra's entry."""
+    evaluate(config)
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = quote_prompts(sys.argv[1:])
+    main()

@@ -1,0 +1,41 @@
+"""DINO-type image encoders for subject consistency: any vision transformer of transformers with a class token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import AutoImageProcessor, AutoModel
+
+from maskvid.errors import UserError
+
+
+class DinoEncoder:
+    """Class tokens of a vision transformer; not an `nn.Module`, so that no checkpoint swallows it.
+
+    Args:
+        path: Folder or hub id of a DINO, DINOv2 or other vision transformer, with its image processor.
+        device: Where it runs.
+
+    Raises:
+        UserError: There is no such model, or it lacks its image processor.
+    """
+
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
+        try:
+            self.processor = AutoImageProcessor.from_pretrained(path)
+            self.model = AutoModel.from_pretrained(path).to(device).eval().requires_grad_(False)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"dino={str(path)!r} cannot be loaded: {reason}; give a folder or hub id of a vision "
+                "transformer such as facebook/dinov2-base, or null"
+            ) from error
+        self.device = torch.device(device)
+
+    @torch.no_grad()
+    def images(self, frames: torch.Tensor) -> torch.Tensor:
+        """Embed frames (n, 3, h, w) in [-1, 1] as (n, d), prepared as the model's own processor does."""
+        pixels = (frames.float().clamp(-1, 1) + 1) / 2
+        inputs = self.processor(images=list(pixels), do_rescale=False, return_tensors="pt", device=str(self.device))
+        return self.model(pixel_values=inputs["pixel_values"].to(self.device)).last_hidden_state[:, 0].float()

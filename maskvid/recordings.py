@@ -1,0 +1,102 @@
+"""Videos that are there already, with what is known of them, to be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.triples import Triple, read_triples
+from maskvid.errors import UserError
+from maskvid.masks.read import VIDEO_SUFFIXES, images_in, iter_frames, iter_masks
+from maskvid.masks.video import read_masks
+from maskvid.request import split_subject
+
+
+@dataclass
+class Recording:
+    """A video to be scored.
+
+    Attributes:
+        clip_id: Its name without `-seed<n>`.
+        seed: That n, else 0.
+        frames: float (f, 3, h, w) in [-1, 1].
+        masks: float (f, 1, h, w) in [0, 1], or None.
+        prompt: Empty where there is none.
+        source: float (f, 3, h, w) in [-1, 1], the clip it was edited from, or None.
+    """
+
+    clip_id: str
+    seed: int
+    frames: torch.Tensor
+    masks: torch.Tensor | None
+    prompt: str
+    source: torch.Tensor | None
+
+
+def read_recordings(config: DictConfig) -> Iterator[Recording]:
+    """Read the videos that an evaluation names, one at a time.
+
+    A folder is read in any layout of training data, but masks and captions may be missing; what `generate` and `edit`
+    write is such a folder. A video is read at `height` and `width`, by default at the size of its masks, else its own.
+
+    Raises:
+        UserError: No such file, masks or prompt given for a folder, or sizes and frame counts that do not fit.
+    """
+    for triple in _triples(config):
+        if triple.faults:
+            raise UserError(f"{triple.video}: {'; '.join(triple.faults)}")
+        if not triple.video.exists():
+            raise UserError(f"videos: {triple.video} does not exist, though a caption or a line of metadata names it.")
+        size = next(iter_frames(triple.video) if triple.mask is None else iter_masks(triple.mask)).shape
+        height, width = config.height or size[0], config.width or size[1]
+        frames = frames_to_float(decode_frames(triple.video, height, width))
+        count, masks, source = len(frames), None, None
+        if triple.mask is not None:
+            masks = read_masks(str(triple.mask), count, height, width, frame_stride=config.mask_stride)
+        if config.source is not None:
+            path = Path(config.source)
+            path = path / triple.video.name if path.is_dir() else path
+            pixels = decode_frames(path, height, width)[:: config.source_stride][:count]
+            if len(pixels) < count:
+                raise UserError(
+                    f"source={path} has {len(pixels)} frames at source_stride={config.source_stride}; not {count}."
+                )
+            source = frames_to_float(pixels)
+        name, _, seed = triple.id.rpartition("-seed")
+        known = name and seed.isdigit()
+        yield Recording(
+            clip_id=name if known else triple.id,
+            seed=int(seed) if known else 0,
+            frames=frames,
+            masks=masks,
+            prompt=triple.caption,
+            source=source,
+        )
+
+
+def _triples(config: DictConfig) -> list[Triple]:
+    videos = Path(config.videos).expanduser()
+    if not videos.exists():
+        raise UserError(f"videos={videos}: no such file or folder.")
+    if videos.is_dir() and not _is_frame_folder(videos):
+        if config.masks is not None or config.prompt is not None:
+            raise UserError(
+                f"videos={videos} is a folder, in which masks and captions lie beside the videos; masks= and prompt= "
+                "go with a single video."
+            )
+        return read_triples(videos)
+    if config.source is not None and config.masks is None:
+        raise UserError("source: the background is compared with it outside the masks; give masks as well.")
+    text, _ = split_subject(config.prompt or "")
+    return [Triple(videos.stem, videos, None if config.masks is None else Path(config.masks).expanduser(), text)]
+
+
+def _is_frame_folder(folder: Path) -> bool:
+    """Pictures alone are one video; beside videos they are their strips."""
+    videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in folder.iterdir())
+    return bool(images_in(folder)) and not videos and not (folder / "metadata.jsonl").exists()

@@ -1,0 +1,115 @@
+"""The judges that users may name in place of the miniature's: DINO and SAM 2, of true architecture at tiny width."""
+
+import pytest
+import torch
+from transformers import (
+    BitImageProcessor,
+    Dinov2Config,
+    Dinov2Model,
+    Sam2ImageProcessorFast,
+    Sam2VideoConfig,
+    Sam2VideoModel,
+    Sam2VideoProcessor,
+    Sam2VideoVideoProcessor,
+)
+
+from maskvid.callbacks.metric_encoders import MetricEncoders
+from maskvid.errors import UserError
+from maskvid.masks.segmenter import Segmenter, load_segmenter
+from maskvid.metrics.dino import DinoEncoder
+from tests.metrics.judges import clip
+
+
+@pytest.fixture(scope="module")
+def dino(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dino")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    Dinov2Model(Dinov2Config(**shape)).save_pretrained(folder)
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 28, "width": 28}}
+    BitImageProcessor(**size).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sam2(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sam2")
+    torch.manual_seed(0)
+    size = 128
+    backbone = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [size, size],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64], "global_attention_blocks": [3],
+        "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [8, 4, 8, 4],
+    }  # fmt: skip
+    vision = {
+        "model_type": "sam2_vision_model", "backbone_config": backbone, "fpn_hidden_size": 128,
+        "backbone_channel_list": [64, 32, 16, 8], "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    }  # fmt: skip
+    config = Sam2VideoConfig(
+        vision_config=vision, image_size=size,
+        prompt_encoder_config={"hidden_size": 128, "image_size": size, "mask_input_channels": 4},
+        mask_decoder_config={"hidden_size": 128, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+        memory_attention_hidden_size=128, memory_attention_num_layers=1, memory_attention_feed_forward_hidden_size=32,
+        memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=128, memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=128, memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32,
+        memory_fuser_num_layers=1,
+    )  # fmt: skip
+    Sam2VideoModel(config).save_pretrained(folder)
+    processor = Sam2VideoProcessor(
+        image_processor=Sam2ImageProcessorFast(size={"height": size, "width": size}),
+        video_processor=Sam2VideoVideoProcessor(size={"height": size, "width": size}),
+        target_size=size,
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+def test_dino_embeds_frames_as_its_own_processor_prepares_them(dino):
+    frames, _, _ = clip(0)
+    encoder = DinoEncoder(dino)
+    found = encoder.images(frames)
+    pixels = ((frames.clamp(-1, 1) + 1) / 2 * 255).round().to(torch.uint8)
+    inputs = BitImageProcessor.from_pretrained(dino)(list(pixels), return_tensors="pt")
+    with torch.no_grad():
+        want = Dinov2Model.from_pretrained(dino).eval()(**inputs).last_hidden_state[:, 0]
+    assert found.shape == (5, 16)
+    assert torch.nn.functional.cosine_similarity(found, want).min() > 0.99  # but for rounding to whole grey levels
+
+
+def test_sam2_follows_the_first_mask_and_sees_no_other(sam2):
+    frames, masks, _ = clip(0)
+    segment = load_segmenter(sam2)
+    found = segment(frames, masks)
+    assert found.shape == masks.shape
+    assert ((found >= 0) & (found <= 1)).all()
+    others = torch.cat([masks[:1], 1 - masks[1:]])
+    torch.testing.assert_close(segment(frames, others), found, rtol=0, atol=0)
+    assert not torch.equal(segment(frames, masks.flip(0)), found)
+    with pytest.raises(UserError, match="first mask"):
+        segment(frames, torch.zeros_like(masks))
+
+
+def test_the_miniature_needs_no_masks_and_any_callable_will_do(tmp_path):
+    Segmenter((4, 8)).save_pretrained(tmp_path / "own")
+    frames, masks, _ = clip(0, count=40)
+    own = MetricEncoders(segmenter=tmp_path / "own")
+    with torch.no_grad():
+        whole = Segmenter.from_pretrained(tmp_path / "own")(frames)
+    torch.testing.assert_close(own.segmenter(frames, masks), whole)
+    assert MetricEncoders(segmenter=torch.nn.Identity()).segmenter(frames) is frames
+
+
+def test_misnamed_judges_are_named(tmp_path):
+    with pytest.raises(UserError, match="dino="):
+        DinoEncoder(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "sam2_video"}')
+    with pytest.raises(UserError, match="segmenter="):
+        load_segmenter(tmp_path)
+    assert MetricEncoders().dino is None
+
+
+def test_what_judged_is_described(dino):
+    described = MetricEncoders(dino=dino).describe()
+    assert described["clip"] == "maskvid miniature CLIP"
+    assert described["dino"] == str(dino)
+    assert described["pretrained"] is None

@@ -1,0 +1,108 @@
+"""Scoring runs, folders of videos and single videos through the entry point."""
+
+import csv
+import json
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from maskvid.config import CONF
+from maskvid.edit import edit
+from maskvid.errors import UserError
+from maskvid.evaluate import evaluate
+from maskvid.generate import generate
+from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
+from maskvid.train import train
+from tests.data.tiny import write_triple
+from tests.runs import configure, configure_generate
+from tests.test_requests import configure_edit
+
+
+@pytest.fixture(scope="module")
+def run(overrides, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    # With metrics, so that an evaluation can be held against them.
+    mine = [entry for entry in overrides if not entry.startswith("callbacks.metrics")]
+    train(configure(mine, f"run_dir={folder}", "trainer.max_steps=2", "trainer.limit_val_batches=1"))
+    return folder
+
+
+def configure_evaluate(*more):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose("evaluate", overrides=["trainer.accelerator=cpu", *more])
+
+
+def test_a_run_is_scored_as_its_own_final_validation_scored_it(run, tmp_path):
+    found = evaluate(configure_evaluate(f"run={run}", f"out={tmp_path}"))
+    assert found == pytest.approx(json.loads((run / "metrics.json").read_text()), rel=1e-6)
+    written = json.loads((tmp_path / "evaluation.json").read_text())
+    assert written["metrics"] == found
+    assert written["frames"] == [3]
+    assert written["clips"] == {"seen": 3}
+    assert written["encoders"]["clip"] == "maskvid miniature CLIP"
+    assert set(written["conventions"]) == {key.partition("/")[2] for key in found}
+    assert {"torch", "open_clip_torch"} <= set(written["versions"])
+
+
+def test_several_videos_of_each_clip_are_measured_for_diversity(run, triples, tmp_path):
+    found = evaluate(
+        configure_evaluate(
+            f"run={run}", f"out={tmp_path}", f"+sets.mine={triples}", "sampling.samples=2", "seed=5",
+            "scheduler.name=EulerDiscreteScheduler",
+        )
+    )  # fmt: skip
+    assert 0 < found["mine/diversity"] <= 100
+    with (tmp_path / "metrics_per_clip.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["seed"] for row in rows] == ["5", "6"] * 3
+    assert len(list(tmp_path.rglob("*.mp4"))) == 6
+
+
+def test_what_generate_writes_can_be_scored_and_is_a_folder_of_triples(run, triples, tmp_path):
+    for seed in (1, 2):
+        generate(configure_generate(run, triples, f"out={tmp_path}", f"seed={seed}"))
+    found = evaluate(configure_evaluate(f"videos={tmp_path}", "given_frames=0"))
+    assert {key.partition("/")[2] for key in found} == {*METRICS} - {"subject_consistency", "background_psnr"}
+    with (tmp_path / "evaluation" / "metrics_per_clip.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["clip"], row["seed"]) for row in rows] == [
+        ("00-a-fox-runs", "1"), ("00-a-fox-runs", "2"), ("01-a-bird", "1"), ("01-a-bird", "2"),
+    ]  # fmt: skip
+    assert rows[0]["prompt"] == "a fox runs"
+
+
+def test_an_edit_is_held_against_its_source(run, triples, tmp_path):
+    [path] = edit(configure_edit(run, triples, f"out={tmp_path}"))
+    single = [f"videos={path}", "prompt='[a fox] runs'", f"masks={path.with_suffix('.mask.npz')}"]
+    found = evaluate(
+        configure_evaluate(*single, f"source={triples}/one.mp4", "source_stride=2", f"out={tmp_path / 'b'}")
+    )
+    assert "videos/background_psnr" in found  # of a VAE of random weights, whatever the value
+
+
+def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):
+    write_triple(tmp_path, "alone")
+    found = evaluate(configure_evaluate(f"videos={tmp_path}/alone.mp4", f"out={tmp_path / 'a'}"))
+    assert set(found) == {f"videos/{name}" for name in (*CONSISTENCY, *MOTION)}
+    with_masks = evaluate(
+        configure_evaluate(f"videos={tmp_path}/alone.mp4", f"masks={triples}/one.npz", f"out={tmp_path / 'b'}")
+    )
+    assert set(with_masks) == {f"videos/{name}" for name in (*MASKS, *CONSISTENCY, *MOTION)}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "give one of run and videos"),
+        (["run=x", "videos=y"], "give one of run and videos"),
+        (["videos=/nowhere"], "nowhere"),
+        (["videos={folder}", "prompt=a"], "go with a single video"),
+        (["videos={folder}/one.mp4", "source={folder}/two.mp4"], "give masks as well"),
+        (["run=/nowhere"], "nowhere"),
+        (["videos={folder}", "metrics.dino=/nowhere"], "dino"),
+        (["videos={folder}/one.mp4", "metrics.clip=NoSuchModel"], "NoSuchModel"),
+    ],
+)
+def test_bad_requests_name_what_is_wrong(triples, tmp_path, more, words):
+    with pytest.raises(UserError, match=words):
+        evaluate(configure_evaluate(*(entry.format(folder=triples) for entry in more), f"out={tmp_path}"))
