@@ -25,6 +25,8 @@ class ClipBatch:
         frames: float (b, f, 3, H, W) in [-1, 1], or None where training needs only latents.
         prompts: b captions as text.
         pooled: float (b, p), pooled text embedding for backbones that ask for one (SDXL), else None.
+        positions: b global positions of training windows, of which all that is drawn in training is a function; None
+            elsewhere.
     """
 
     ids: list[str]
@@ -35,6 +37,7 @@ class ClipBatch:
     frames: torch.Tensor | None
     prompts: list[str]
     pooled: torch.Tensor | None = None
+    positions: list[int] | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> ClipBatch:
         """Move every tensor; Lightning calls this to transfer a batch to its device."""

@@ -32,7 +32,7 @@ class MaskVidModule(LightningModule):
         foreground_weight: See `first_frame_loss`.
         use_masks: False trains and samples without any mask path (the mask is still used to measure).
         set_names: Validation sets in the order of the data module's loaders.
-        seed: Everything drawn is a function of this, the rank, the step and the clip.
+        seed: Everything drawn is a function of this and the position, in validation of this and the clip.
     """
 
     def __init__(
@@ -71,13 +71,15 @@ class MaskVidModule(LightningModule):
     def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
         """Noise the frames that are not given clean, denoise all, score those that were noised."""
         assert batch.latents is not None
-        micro_batch = batch_idx % self.trainer.accumulate_grad_batches
-        generator = seeded(self.seed, "train", self.global_rank, self.global_step, micro_batch)
+        assert batch.positions is not None
         latents = batch.latents
-        noise = shared_noise(latents.shape, mode=self.noise.mode, alpha=self.noise.alpha, generator=generator)
-        noise = noise.to(latents)
+        # A clip's noise is a function of its global position: n processes draw together what one draws with n times the
+        # batch. (The zeros keep the noise that it was when rank and micro-batch were named apart.)
+        generators = [seeded(self.seed, "train", 0, position, 0) for position in batch.positions]
+        shape, mode, alpha = (1, *latents.shape[1:]), self.noise.mode, self.noise.alpha
+        noise = torch.cat([shared_noise(shape, mode=mode, alpha=alpha, generator=g) for g in generators]).to(latents)
         num_levels = self.schedule.config.num_train_timesteps
-        timesteps = torch.randint(num_levels, (len(batch),), generator=generator).to(latents.device)
+        timesteps = torch.cat([torch.randint(num_levels, (1,), generator=g) for g in generators]).to(latents.device)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         clean = self.unet.clean_frames
         noisy = torch.cat([latents[:, :clean], noisy[:, clean:]], 1)

@@ -11,6 +11,7 @@ import hydra
 import torch
 from lightning import seed_everything
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -20,6 +21,7 @@ from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
+from maskvid.launch import check_launch
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.module import MaskVidModule
 from maskvid.settings import Noise, Optim, Sampling
@@ -97,8 +99,10 @@ def train(config: DictConfig) -> dict[str, float]:
     trainer = instantiate(
         config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
     )
-    with atomic_write(run_dir / "config.yaml") as path:
-        OmegaConf.save(config, path, resolve=True)
+    check_launch(trainer)
+    if trainer.is_global_zero:
+        with atomic_write(run_dir / "config.yaml") as path:
+            OmegaConf.save(config, path, resolve=True)
     for logger in loggers:
         logger.log_hyperparams(plain(config))
     try:
@@ -123,7 +127,7 @@ def train(config: DictConfig) -> dict[str, float]:
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
     train(config)
-    if not config.data.dry_run:
+    if not config.data.dry_run and rank_zero_only.rank == 0:
         print_files(Path(config.run_dir).resolve())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -122,9 +122,8 @@ class TrainingWindows(Dataset[ClipBatch]):
         if flip and clip.flipped is not None:
             masks, latents = masks.flip(-1), clip.flipped
         masks = boxes(masks) if boxed else masks
-        return _one(
-            clip.id, "" if dropped else clip.caption, self.empty_text if dropped else clip.text, masks, latents[chosen]
-        )
+        caption, text = ("", self.empty_text) if dropped else (clip.caption, clip.text)
+        return replace(_one(clip.id, caption, text, masks, latents[chosen]), positions=[position])
 
 
 class ValidationWindows(Dataset[ClipBatch]):
@@ -162,6 +161,7 @@ def collate(batches: list[ClipBatch]) -> ClipBatch:
         latents=joined("latents"),
         frames=joined("frames"),
         pooled=joined("pooled"),
+        positions=None if batches[0].positions is None else [p for batch in batches for p in batch.positions or []],
     )
 
 

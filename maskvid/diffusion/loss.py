@@ -22,7 +22,7 @@ def first_frame_loss(
         prediction: (b, f, c, h, w), noise or velocity, whatever the backbone predicts.
         target: Same shape.
         masks: (b, f, 1, H, W), needed where the foreground weighs more.
-        foreground_weight: w of the weight 1 + w m(p); weights are normalised to mean 1. Ours; 0 is the paper's loss.
+        foreground_weight: w of the weight 1 + w m(p); a clip's weights have mean 1. Ours; 0 is the paper's loss.
         clean_frames: Frames at the front that are given clean, hence not scored; 0 scores all, as Tune-A-Video does.
 
     Returns:
@@ -34,4 +34,4 @@ def first_frame_loss(
     b, f, _, h, w = error.shape
     small = F.adaptive_avg_pool2d(masks[:, clean_frames:].flatten(0, 1), (h, w)).unflatten(0, (b, f))
     weight = 1 + foreground_weight * small
-    return (error * (weight / weight.mean())).mean()
+    return (error * (weight / weight.mean((1, 2, 3, 4), keepdim=True))).mean()

@@ -1,0 +1,37 @@
+"""Checks of how several processes were started, before any of them waits for another."""
+
+from __future__ import annotations
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from maskvid.errors import UserError
+
+
+def check_launch(trainer: Trainer) -> None:
+    """Refuse launches that would train the wrong thing.
+
+    Raises:
+        UserError: Lightning would start processes of its own within a sweep, each of which would run the whole sweep;
+            or processes that were started from outside would each choose a run directory.
+    """
+    if trainer.world_size == 1 or not HydraConfig.initialized():
+        return
+    hydra = HydraConfig.get()
+    within = isinstance(trainer.strategy.cluster_environment, LightningEnvironment)  # type: ignore[attr-defined]
+    if within and hydra.mode == RunMode.MULTIRUN:
+        raise UserError(
+            f"trainer.devices={trainer.num_devices} within a sweep: each process that Lightning starts would run the "
+            "whole sweep again. Use one process for each job (trainer.devices=1, in parallel by hydra/launcher=joblib) "
+            "or start the processes from outside: hydra/launcher=submitit_slurm, or torchrun --nproc-per-node="
+            f"{trainer.num_devices} -m maskvid.train -m ... hydra.sweep.dir=FOLDER."
+        )
+    given = [*hydra.overrides.task, *hydra.overrides.hydra]
+    fixed = ("run_dir=", "hydra.sweep.dir=" if hydra.mode == RunMode.MULTIRUN else "hydra.run.dir=")
+    if not within and not any(override.lstrip("+").startswith(fixed) for override in given):
+        raise UserError(
+            "run_dir: the processes were started from outside (torchrun or SLURM), and each would name the run "
+            f"directory by its own clock; give {fixed[1]}FOLDER."
+        )
