@@ -127,10 +127,11 @@ def train(config: DictConfig) -> dict[str, float]:
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
     train(config)
-    if not config.data.dry_run and rank_zero_only.rank == 0:
+    if not config.data.dry_run:
         print_files(Path(config.run_dir).resolve())
 
 
+@rank_zero_only
 def print_files(run_dir: Path) -> None:
     """Say where the newest videos and strips are, the run directory first."""
     console = Console(soft_wrap=True, highlight=False)

@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from maskvid.config import register
 from tests.backbones import save_backbone
 from tests.data.tiny import write_triple
+
+register()  # a test may compose a configuration before anything has imported an entry point
 
 
 @pytest.fixture(scope="session")
