@@ -103,6 +103,8 @@ class SamplingOverrides:
     first_frame_guidance_scale: float | None = None
     adain_fraction: float | None = None
     samples: int | None = None
+    perturb: str | None = None
+    perturb_strength: int | None = None
     fps: float | None = None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import DDPMScheduler, SchedulerMixin
 from lightning.pytorch import LightningModule
@@ -12,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from maskvid.clip import ClipBatch
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
+from maskvid.masks.perturb import perturb
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.sampler import VideoSampler
 from maskvid.seeds import seeded
@@ -73,9 +76,8 @@ class MaskVidModule(LightningModule):
         assert batch.latents is not None
         assert batch.positions is not None
         latents = batch.latents
-        # A clip's noise is a function of its global position: n processes draw together what one draws with n times the
-        # batch. (The zeros keep the noise that it was when rank and micro-batch were named apart.)
-        generators = [seeded(self.seed, "train", 0, position, 0) for position in batch.positions]
+        # A function of the global position: n processes draw together what one draws with n times the batch.
+        generators = [seeded(self.seed, "train", position) for position in batch.positions]
         shape, mode, alpha = (1, *latents.shape[1:]), self.noise.mode, self.noise.alpha
         noise = torch.cat([shared_noise(shape, mode=mode, alpha=alpha, generator=g) for g in generators]).to(latents)
         num_levels = self.schedule.config.num_train_timesteps
@@ -102,6 +104,7 @@ class MaskVidModule(LightningModule):
     def _samples(self, batch: ClipBatch, set_name: str, seed: int) -> list[Sample]:
         assert batch.latents is not None
         sampler = self.sampler.with_seed(seed)
+        batch, masks = self._perturbed(batch), batch.masks
         first = batch.latents[:, 0]
         if sampler.sampling.first_frame != "given":
             first = sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
@@ -112,13 +115,24 @@ class MaskVidModule(LightningModule):
                 clip_id=batch.ids[i],
                 prompt=batch.prompts[i],
                 frames=videos[i],
-                masks=batch.masks[i].cpu(),
+                masks=masks[i].cpu(),
                 reference=None if batch.frames is None else batch.frames[i].cpu(),
                 fps=sampler.sampling.fps,
                 seed=seed,
             )
             for i in range(len(batch))
         ]
+
+    def _perturbed(self, batch: ClipBatch) -> ClipBatch:
+        """The batch as somebody asks for it who draws masks imprecisely."""
+        kind, strength = self.sampler.sampling.perturb, self.sampler.sampling.perturb_strength
+        if kind is None:
+            return batch
+        drawn = [
+            perturb(masks.cpu(), kind, strength, np.random.default_rng(seeded("perturb", name).initial_seed()))
+            for masks, name in zip(batch.masks, batch.ids, strict=True)
+        ]
+        return replace(batch, masks=torch.stack(drawn).to(batch.masks))
 
     def configure_optimizers(self) -> Any:
         """AdamW over the steering; what the mask feeds learns faster than what the motion does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskvid.errors import UserError
+from maskvid.masks.perturb import KINDS, STRENGTHS
 
 NOISES = ("independent", "preserve", "lamp")
 STARTS = ("noise", "inversion", "drift")
@@ -75,6 +76,9 @@ class Sampling:
         first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
         samples: Videos of each validation clip, with seeds that follow each other; two or more are measured for
             diversity.
+        perturb: Kind of imprecision given to the masks of validation clips, see `maskvid.masks.perturb`; the videos are
+            scored by the exact ones. Null leaves them exact.
+        perturb_strength: 0 to 5.
         fps: Of the files written.
     """
 
@@ -84,12 +88,18 @@ class Sampling:
     first_frame: str = "given"
     first_frame_guidance_scale: float = 4.0
     samples: int = 1
+    perturb: str | None = None
+    perturb_strength: int = 0
     fps: float = 8.0
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""
         if self.samples < 1:
             raise UserError(f"sampling.samples={self.samples}: give 1 or more.")
+        if self.perturb is not None and self.perturb not in KINDS:
+            raise UserError(f"sampling.perturb={self.perturb!r}: choose one of {', '.join(KINDS)}.")
+        if not 0 <= self.perturb_strength <= STRENGTHS:
+            raise UserError(f"sampling.perturb_strength={self.perturb_strength}: give 0 to {STRENGTHS}.")
         choices = ("given", "text_to_image", "controlnet")
         if self.first_frame not in choices:
             raise UserError(f"sampling.first_frame={self.first_frame!r}: choose one of {', '.join(choices)}.")

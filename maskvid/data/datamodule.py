@@ -52,6 +52,7 @@ class MaskVidDataModule(LightningDataModule):
         cache_dir: str | Path = ".cache/maskvid",
         prompt_dropout: float = 0.1,
         box_masks: float = 0.0,
+        perturb_masks: float = 0.0,
         flip: bool = False,
         max_foreground: float = MAX_FOREGROUND,
         on_reject: OnReject = "error",
@@ -75,6 +76,8 @@ class MaskVidDataModule(LightningDataModule):
             prompt_dropout: Share of training windows that get the empty prompt (and no subject).
             box_masks: Share of training windows whose masks are reduced to bounding boxes: what moves inside is then
                 learnt from the caption, and boxes will do where exact masks are hard to get.
+            perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed by a strength
+                drawn at random: masks drawn by hand are so, and what was trained on exact ones alone follows every slip.
             flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
             max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches that test off.
             on_reject: What to do about clips that do not pass the check: `error`, or `skip` with a warning.
@@ -95,7 +98,11 @@ class MaskVidDataModule(LightningDataModule):
         ):
             if value < low:
                 raise UserError(f"data.{name}={value} must be at least {low}")
-        for name, share in (("prompt_dropout", prompt_dropout), ("box_masks", box_masks)):
+        for name, share in (
+            ("prompt_dropout", prompt_dropout),
+            ("box_masks", box_masks),
+            ("perturb_masks", perturb_masks),
+        ):
             if not 0 <= share <= 1:
                 raise UserError(f"data.{name}={share} must lie in [0, 1]")
         self.folders: dict[str, list[str | Path]] = {}
@@ -112,6 +119,7 @@ class MaskVidDataModule(LightningDataModule):
         self.cache_dir = cache_dir
         self.prompt_dropout = prompt_dropout
         self.box_masks = box_masks
+        self.perturb_masks = perturb_masks
         self.flip = flip
         self.on_reject = on_reject
         self.dry_run_requested = dry_run
@@ -225,6 +233,7 @@ class MaskVidDataModule(LightningDataModule):
             prompt_dropout=prompt_dropout,
             empty_text=self._empty_text,
             box_masks=self.box_masks,
+            perturb_masks=self.perturb_masks,
         )
 
     @property

@@ -13,7 +13,7 @@ from maskvid.data.cache import EncodedData
 from maskvid.data.check import CheckedClip, Requirements
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
-from maskvid.masks.perturb import boxes
+from maskvid.masks.perturb import KINDS, STRENGTHS, boxes, perturb
 from maskvid.masks.video import to_float
 
 
@@ -86,6 +86,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         prompt_dropout: float,
         empty_text: dict[str, torch.Tensor],
         box_masks: float = 0.0,
+        perturb_masks: float = 0.0,
     ) -> None:
         """Set up a data set.
 
@@ -98,6 +99,7 @@ class TrainingWindows(Dataset[ClipBatch]):
             empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
                 prompt that names nothing must bind nothing to the foreground.
             box_masks: Share of windows whose masks are reduced to boxes.
+            perturb_masks: Share of windows whose masks are made imprecise, see `maskvid.masks.perturb`.
         """
         self.clips = clips
         self.num_frames = num_frames
@@ -105,6 +107,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         self.seed = seed
         self.prompt_dropout = prompt_dropout
         self.box_masks = box_masks
+        self.perturb_masks = perturb_masks
         self.empty_text = {**empty_text, "subject": torch.zeros_like(empty_text["subject"])}
 
     def __getitem__(self, position: int) -> ClipBatch:
@@ -112,7 +115,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         clip = self.clips[clip_at(self.seed, position, len(self.clips))]
         generator = generator_at(self.seed, position)
         span = (self.num_frames - 1) * self.frame_stride + 1
-        # always the same four draws, so that switching one of them off leaves the others as they were
+        # always the same draws, so that switching one of them off leaves the others as they were
         start = int(generator.integers(len(clip.masks) - span + 1))
         flip = generator.random() < 0.5 and clip.flipped is not None
         dropped = generator.random() < self.prompt_dropout
@@ -122,6 +125,9 @@ class TrainingWindows(Dataset[ClipBatch]):
         if flip and clip.flipped is not None:
             masks, latents = masks.flip(-1), clip.flipped
         masks = boxes(masks) if boxed else masks
+        if generator.random() < self.perturb_masks:
+            kind, strength = KINDS[generator.integers(len(KINDS))], int(generator.integers(1, STRENGTHS + 1))
+            masks = perturb(masks, kind, strength, generator)
         caption, text = ("", self.empty_text) if dropped else (clip.caption, clip.text)
         return replace(_one(clip.id, caption, text, masks, latents[chosen]), positions=[position])
 

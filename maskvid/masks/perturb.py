@@ -1,8 +1,74 @@
-"""Coarser masks than exact ones, as people draw them."""
+"""Masks as people draw them: too wide, too tight, beside the object, with frames left out, reduced to boxes."""
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import torch
+
+from maskvid.errors import UserError
+
+KINDS = ("dilate", "erode", "shift", "drop", "boxes")
+STRENGTHS = 5
+PIXEL = 64  # strengths count in pixels of a picture of so many rows
+
+
+def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.Generator) -> torch.Tensor:
+    """Make masks imprecise in one of five ways and five strengths.
+
+    - `dilate`, `erode`: the outline moves by `strength` pixels of a picture of 64 rows.
+    - `shift`: the whole sequence moves by twice as many pixels, in a direction drawn once.
+    - `drop`: a tenth of the frames for each strength, drawn among all but the first, repeat the mask before.
+    - `boxes`: a fifth of the frames for each strength, drawn among all, are reduced to bounding boxes; 5 is all.
+
+    Args:
+        masks: (f, 1, H, W) in [0, 1], white is foreground.
+        kind: One of `KINDS`.
+        strength: 0 (nothing) to 5.
+        generator: What is drawn is drawn from this.
+
+    Returns:
+        The same shape. Eroding leaves a frame as it is rather than empty: a mask that asks for nothing is another
+        request.
+
+    Raises:
+        UserError: Unknown kind, or a strength out of range.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind of mask perturbation {kind!r}: choose one of {', '.join(KINDS)}.")
+    if not 0 <= strength <= STRENGTHS:
+        raise UserError(f"strength of mask perturbation {strength}: give 0 to {STRENGTHS}.")
+    count, pixels = len(masks), strength * masks.shape[-2] / PIXEL
+    if strength == 0:
+        return masks
+    if kind in ("dilate", "erode"):
+        radius = max(1, round(pixels))
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        change = cv2.dilate if kind == "dilate" else cv2.erode
+        changed = np.stack([change(mask, disk) for mask in masks[:, 0].float().numpy()])
+        result = torch.from_numpy(changed).unsqueeze(1).to(masks)
+        empty = (result >= 0.5).flatten(1).any(1).logical_not().view(-1, 1, 1, 1)
+        return torch.where(empty, masks, result)
+    if kind == "shift":
+        angle = generator.uniform(0, 2 * np.pi)
+        return shifted(masks, round(2 * pixels * np.sin(angle)), round(2 * pixels * np.cos(angle)))
+    if kind == "drop":
+        dropped = generator.permutation(np.arange(1, count))[: round(strength / 10 * count)]
+        kept = np.where(np.isin(np.arange(count), dropped), 0, np.arange(count))
+        return masks[torch.from_numpy(np.maximum.accumulate(kept))]
+    boxed = torch.zeros(count, 1, 1, 1, dtype=torch.bool)
+    boxed[generator.permutation(count)[: round(strength / STRENGTHS * count)]] = True
+    return torch.where(boxed, boxes(masks), masks)
+
+
+def shifted(masks: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Masks moved down and to the right; what leaves the picture is lost."""
+    height, width = masks.shape[-2:]
+    moved = torch.zeros_like(masks)
+    moved[..., max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = masks[
+        ..., max(-rows, 0) : height + min(-rows, 0), max(-columns, 0) : width + min(-columns, 0)
+    ]
+    return moved
 
 
 def boxes(masks: torch.Tensor) -> torch.Tensor:
