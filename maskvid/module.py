@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from maskvid.clip import ClipBatch
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
-from maskvid.masks.perturb import perturb
+from maskvid.masks.perturb import check, perturb
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.sampler import VideoSampler
 from maskvid.seeds import seeded
@@ -53,6 +53,8 @@ class MaskVidModule(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if sampling.perturb is not None:
+            check(sampling.perturb, sampling.perturb_strength)
         self.strict_loading = False  # checkpoints leave the frozen backbone out
         self.unet = unet
         self.backbone = backbone
@@ -102,9 +104,10 @@ class MaskVidModule(LightningModule):
         return [sample for seed in self.sampler.seeds for sample in self._samples(batch, set_name, seed)]
 
     def _samples(self, batch: ClipBatch, set_name: str, seed: int) -> list[Sample]:
-        assert batch.latents is not None
         sampler = self.sampler.with_seed(seed)
-        batch, masks = self._perturbed(batch), batch.masks
+        masks = batch.masks
+        batch = self._perturbed(batch)
+        assert batch.latents is not None
         first = batch.latents[:, 0]
         if sampler.sampling.first_frame != "given":
             first = sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskvid.errors import UserError
-from maskvid.masks.perturb import KINDS, STRENGTHS
 
 NOISES = ("independent", "preserve", "lamp")
 STARTS = ("noise", "inversion", "drift")
@@ -96,10 +95,6 @@ class Sampling:
         """Refuse what no sampling knows."""
         if self.samples < 1:
             raise UserError(f"sampling.samples={self.samples}: give 1 or more.")
-        if self.perturb is not None and self.perturb not in KINDS:
-            raise UserError(f"sampling.perturb={self.perturb!r}: choose one of {', '.join(KINDS)}.")
-        if not 0 <= self.perturb_strength <= STRENGTHS:
-            raise UserError(f"sampling.perturb_strength={self.perturb_strength}: give 0 to {STRENGTHS}.")
         choices = ("given", "text_to_image", "controlnet")
         if self.first_frame not in choices:
             raise UserError(f"sampling.first_frame={self.first_frame!r}: choose one of {', '.join(choices)}.")

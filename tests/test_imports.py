@@ -19,7 +19,7 @@ ALLOWED = {
     "miniature": GROUND | {"world", "masks", "metrics", "model"},
     "callbacks": GROUND | {"masks", "metrics", "model"},
     "sampler": GROUND | {"diffusion", "model"},
-    "module": GROUND | {"diffusion", "model", "sampler"},
+    "module": GROUND | {"masks", "diffusion", "model", "sampler"},
     "config": GROUND,
 }
 LOCAL = {path.stem for path in ROOT.glob("*") if path.suffix == ".py" or (path / "__init__.py").exists()}

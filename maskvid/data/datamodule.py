@@ -76,8 +76,8 @@ class MaskVidDataModule(LightningDataModule):
             prompt_dropout: Share of training windows that get the empty prompt (and no subject).
             box_masks: Share of training windows whose masks are reduced to bounding boxes: what moves inside is then
                 learnt from the caption, and boxes will do where exact masks are hard to get.
-            perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed by a strength
-                drawn at random: masks drawn by hand are so, and what was trained on exact ones alone follows every slip.
+            perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a
+                strength drawn at random, as masks drawn by hand are.
             flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
             max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches that test off.
             on_reject: What to do about clips that do not pass the check: `error`, or `skip` with a warning.

@@ -34,10 +34,7 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
     Raises:
         UserError: Unknown kind, or a strength out of range.
     """
-    if kind not in KINDS:
-        raise UserError(f"kind of mask perturbation {kind!r}: choose one of {', '.join(KINDS)}.")
-    if not 0 <= strength <= STRENGTHS:
-        raise UserError(f"strength of mask perturbation {strength}: give 0 to {STRENGTHS}.")
+    check(kind, strength)
     count, pixels = len(masks), strength * masks.shape[-2] / PIXEL
     if strength == 0:
         return masks
@@ -59,6 +56,18 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
     boxed = torch.zeros(count, 1, 1, 1, dtype=torch.bool)
     boxed[generator.permutation(count)[: round(strength / STRENGTHS * count)]] = True
     return torch.where(boxed, boxes(masks), masks)
+
+
+def check(kind: str, strength: int) -> None:
+    """Refuse what `perturb` does not know.
+
+    Raises:
+        UserError: Unknown kind, or a strength out of range.
+    """
+    if kind not in KINDS:
+        raise UserError(f"perturb={kind!r}: choose one of {', '.join(KINDS)}.")
+    if not 0 <= strength <= STRENGTHS:
+        raise UserError(f"perturb_strength={strength}: give 0 to {STRENGTHS}.")
 
 
 def shifted(masks: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
