@@ -11,10 +11,13 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from rich.markup import escape
 
 from maskvid.errors import UserError
 from maskvid.settings import Noise, Optim, Sampling
@@ -73,6 +76,7 @@ class MethodConfig:
 class TrainConfig:
     """Root of `python -m maskvid.train`.
 
+    `optimized_metric` is the final figure, `<set>/<metric>`, that a hyperparameter search looks at.
     `data`, `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
     an argument that object does not know is an error as well.
     """
@@ -90,6 +94,7 @@ class TrainConfig:
     seed: int = 0
     run_dir: str = MISSING
     ckpt_path: str | None = None
+    optimized_metric: str | None = None
     threads: int | None = None
 
 
@@ -233,8 +238,16 @@ class EvaluateConfig:
     threads: int | None = None
 
 
+def sweep_name() -> str | None:
+    """Name of the sweep this job belongs to, its folder's last two parts; None outside one."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return "/".join(Path(HydraConfig.get().sweep.dir).parts[-2:])
+
+
 def register() -> None:
     """Make the typed roots known to Hydra."""
+    OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="generate_schema", node=GenerateConfig)
@@ -285,6 +298,20 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+def mistake(error: Exception) -> str | None:
+    """What to tell a user whose mistake an error is; None where it is the program's own."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (OmegaConfBaseException, HydraException)):
+        return f"configuration: {' '.join(str(error).split())}"
+    return None
+
+
+def print_error(message: str) -> None:
+    """Print to standard error; brackets are words here, not styles."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", escape(message))
+
+
 def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     """Turn a user's mistake into one message and exit status 1; anything else keeps its traceback."""
 
@@ -292,11 +319,11 @@ def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig],
     def wrapped(config: DictConfig) -> Any:
         try:
             return function(config)
-        except UserError as error:
-            message = str(error)
-        except (OmegaConfBaseException, HydraException) as error:
-            message = f"configuration: {' '.join(str(error).split())}"
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {message}", markup=True)
+        except Exception as error:
+            message = mistake(error)
+            if message is None:
+                raise
+        print_error(message)
         sys.exit(1)
 
     return wrapped

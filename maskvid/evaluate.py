@@ -11,6 +11,7 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
 from maskvid.request import load_run, quote_prompts
+from maskvid.sweep import in_sweep, run_job
 
 register()
 USAGE = (
@@ -122,6 +124,8 @@ def evaluation_folder(config: DictConfig) -> Path:
     """Where the figures go: as asked, else `evaluation` in the (first) run directory or beside the videos."""
     if config.out:
         return Path(config.out)
+    if in_sweep():
+        return Path(HydraConfig.get().runtime.output_dir)
     if config.run is None:
         videos = Path(config.videos)
         return (videos if videos.is_dir() else videos.parent) / "evaluation"
@@ -132,7 +136,7 @@ def evaluation_folder(config: DictConfig) -> Path:
 @entry_point
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
-    evaluate(config)
+    run_job(evaluation_folder(config), lambda: evaluate(config))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from maskvid.launch import check_launch
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.module import MaskVidModule
 from maskvid.settings import Noise, Optim, Sampling
+from maskvid.sweep import in_sweep, run_job
 
 register()
 # What users cannot act on: the frozen U-Net is in evaluation mode on purpose, and the other is Lightning's own affair.
@@ -79,6 +80,8 @@ def train(config: DictConfig) -> dict[str, float]:
     torch.set_float32_matmul_precision("high")
     seed_everything(config.seed, workers=True, verbose=False)
     run_dir = Path(config.run_dir)
+    if in_sweep() and config.ckpt_path is None and (run_dir / "checkpoints" / "last.ckpt").is_file():
+        config.ckpt_path = "last"  # the sweep was stopped in the middle of this job
     ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
     data = instantiate(config.data, "data")
     if data.dry_run_requested:
@@ -124,11 +127,14 @@ def train(config: DictConfig) -> dict[str, float]:
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 @entry_point
-def main(config: DictConfig) -> None:
-    """Hydra's entry."""
-    train(config)
+def main(config: DictConfig) -> float | None:
+    """Hydra's entry; a hyperparameter search is told the metric it looks for."""
+    metrics = run_job(Path(config.run_dir), lambda: train(config))
+    if metrics is None:
+        return None
     if not config.data.dry_run:
         print_files(Path(config.run_dir).resolve())
+    return None if config.optimized_metric is None else metrics[config.optimized_metric]
 
 
 @rank_zero_only

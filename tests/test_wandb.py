@@ -55,6 +55,19 @@ def stored(overrides, tmp_path_factory):
         time.sleep(0.2)
 
 
+def test_a_resumed_run_continues_in_the_same_wandb_run(stored, overrides):
+    folder, found = stored
+    [first] = {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"}
+    kept = [override for override in overrides if override != "logger=csv"]
+    more = ["logger=wandb", "trainer.max_steps=3", "data.validation=null", "ckpt_path=last"]
+    train(configure(kept, f"run_dir={folder}", *more))
+    assert {path.stem for path in folder.glob("wandb/offline-run-*/*.wandb")} == {f"run-{first}"}
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 2
+    other = folder.parent / "other"
+    train(configure(kept, f"run_dir={other}", *more[:-1]))
+    assert not list(other.glob(f"wandb/offline-run-*/run-{first}.wandb"))
+
+
 def history(stored) -> dict[str, list]:
     rows: dict[str, list] = {}
     for record in stored[1]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
+
+from maskvid.files import atomic_write
 
 
 def wandb_mode() -> str:
@@ -24,16 +28,25 @@ def wandb_mode() -> str:
     return "online" if os.environ.get("WANDB_API_KEY") else "offline"
 
 
-def wandb_logger(*, save_dir: str | Path, **options: Any) -> WandbLogger:
+def wandb_logger(
+    *, save_dir: str | Path, id: str | None = None, resumed: str | None = None, **options: Any
+) -> WandbLogger:
     """Make a `WandbLogger` in the mode of `wandb_mode`.
 
     Args:
         save_dir: Run directory; `wandb` is made in it.
-        options: Passed to `WandbLogger`: project, name, group, id, resume, tags, notes, ...
+        id: Of the W&B run; None makes a new one, or, where a run is resumed, takes the one kept in `save_dir`.
+        resumed: The checkpoint the run goes on from, or None.
+        options: Passed to `WandbLogger`: project, name, group, tags, notes, ...
     """
-    Path(save_dir).mkdir(parents=True, exist_ok=True)
-    mode = wandb_mode()
-    return WandbLogger(save_dir=str(save_dir), offline=mode == "offline", mode=mode, **options)
+    mode, kept = wandb_mode(), Path(save_dir) / "wandb_run_id.txt"
+    if id is None and resumed is not None and kept.exists():
+        id = kept.read_text().strip()
+    id = secrets.token_hex(4) if id is None else id
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        with atomic_write(kept) as path:
+            path.write_text(id + "\n")
+    return WandbLogger(save_dir=str(save_dir), offline=mode == "offline", mode=mode, id=id, resume="allow", **options)
 
 
 def log_pictures(trainer: Trainer, key: str, *, video: Path, sheet: Path, caption: str) -> None:
