@@ -238,6 +238,27 @@ class EvaluateConfig:
     threads: int | None = None
 
 
+@dataclass
+class ReportConfig:
+    """Root of `python -m maskvid.report`.
+
+    Attributes:
+        runs: Folder of a multirun, or any folder with runs in it.
+        out: Folder for the report; null makes `report` in the sweep.
+        title: Of the page; null is the sweep's name.
+        columns: Metrics in the table and the plots; null takes all that were measured.
+        clips: Clips of each set whose videos stand side by side on the page.
+        plots: Whether to draw (needs the extra `report`).
+    """
+
+    runs: str = MISSING
+    out: str | None = None
+    title: str | None = None
+    columns: list[str] | None = None
+    clips: int = 2
+    plots: bool = True
+
+
 def sweep_name() -> str | None:
     """Name of the sweep this job belongs to, its folder's last two parts; None outside one."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -253,6 +274,7 @@ def register() -> None:
     store.store(name="generate_schema", node=GenerateConfig)
     store.store(name="edit_schema", node=EditConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+    store.store(name="report_schema", node=ReportConfig)
 
 
 def instantiate(node: Any, key: str, **extra: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What a sweep found: its jobs, means with intervals, plots, and a page with the videos side by side."""

@@ -1,0 +1,58 @@
+"""Means with bootstrap intervals over clips and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its 95 percent interval.
+
+    Attributes:
+        mean: Over all videos.
+        low: 2.5th percentile of the resampled means.
+        high: 97.5th percentile.
+        seeds: Number of seeds.
+        clips: Number of clips.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+    clips: int
+
+
+def estimate(values: Mapping[tuple[str, str], float], *, resamples: int = RESAMPLES) -> Estimate:
+    """Mean and percentile bootstrap interval, seeds and clips resampled apart.
+
+    A seed's tuning is shared by all its clips and a clip by all seeds, so that videos are not independent of each
+    other: each resample draws as many seeds and as many clips with replacement and takes the mean of the videos in both
+    (Owen, "The pigeonhole bootstrap", 2007). With one seed the interval is over clips alone.
+
+    Args:
+        values: One score by (seed, clip); a pair may be missing.
+        resamples: Number of resamples; the draws are the same in every call.
+
+    Returns:
+        The estimate.
+    """
+    seeds, clips = (sorted({key[axis] for key in values}) for axis in (0, 1))
+    table = np.full((len(seeds), len(clips)), np.nan)
+    for (seed, clip), value in values.items():
+        table[seeds.index(seed), clips.index(clip)] = value
+    draw = np.random.default_rng(0)
+    rows = draw.integers(len(seeds), size=(resamples, len(seeds), 1))
+    columns = draw.integers(len(clips), size=(resamples, 1, len(clips)))
+    drawn = table[rows, columns]
+    counted = ~np.isnan(drawn)
+    sums, counts = np.where(counted, drawn, 0).sum((1, 2)), counted.sum((1, 2))
+    means = sums[counts > 0] / counts[counts > 0]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(float(np.nanmean(table)), float(low), float(high), len(seeds), len(clips))

@@ -1,0 +1,76 @@
+"""One self-contained HTML page: the table, the plots, and the videos side by side."""
+
+from __future__ import annotations
+
+import base64
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from maskvid.files import atomic_write
+from maskvid.metrics.conventions import CONVENTIONS
+from maskvid.reporting.jobs import Job, variants
+from maskvid.reporting.table import Summary, grouped
+
+
+def write_page(
+    path: Path, *, title: str, summary: Summary, jobs: list[Job], without: list[str], plot: Path | None, clips: int
+) -> None:
+    """Write the page; everything it shows is in it, so that it can be sent and opened anywhere.
+
+    Args:
+        path: Of the page.
+        title: Its heading.
+        summary: The table.
+        jobs: Where the videos are; of several seeds the first one's are shown.
+        without: Lines on jobs without scores.
+        plot: PNG of the plots, or None.
+        clips: Clips shown of each set.
+    """
+    template = Environment(autoescape=True).from_string(
+        resources.files("maskvid.reporting").joinpath("page.html").read_text()
+    )
+    text = template.render(
+        title=title,
+        keys=summary.keys,
+        metrics=summary.metrics,
+        conventions=CONVENTIONS,
+        rows=grouped(summary),
+        without=without,
+        plot=None if plot is None else base64.b64encode(plot.read_bytes()).decode(),
+        galleries=galleries(summary, jobs, clips),
+    )
+    with atomic_write(path) as temporary:
+        temporary.write_text(text)
+
+
+def galleries(summary: Summary, jobs: list[Job], clips: int) -> list[dict[str, Any]]:
+    """For each clip shown, its prompt and the video of every variant, as base64."""
+    _, named = variants(jobs)
+    first = {variant: job for job, variant in reversed(list(zip(jobs, named, strict=True)))}
+    shown: dict[tuple[str, str], str] = {}
+    for job in first.values():
+        for row in job.rows:
+            sets = [key for key in shown if key[0] == row["set"]]
+            if len(sets) < clips or (row["set"], row["clip"]) in shown:
+                shown.setdefault((row["set"], row["clip"]), row["prompt"])
+    found: list[dict[str, Any]] = []
+    for (set_name, clip), prompt in shown.items():
+        videos = []
+        for variant, job in first.items():
+            path = video_of(job.folder, set_name, clip)
+            if path is not None:
+                data = base64.b64encode(path.read_bytes()).decode()
+                videos.append({"label": summary.label(variant), "data": data})
+        if videos:
+            found.append({"set": set_name, "clip": clip, "prompt": prompt, "videos": videos})
+    return found
+
+
+def video_of(folder: Path, set_name: str, clip: str) -> Path | None:
+    """The newest video of a clip in a job's folder."""
+    steps = sorted((folder / "samples").glob("step-*"))
+    candidates = [path for step in reversed(steps) for path in sorted((step / set_name).glob(f"{clip}*.mp4"))]
+    return candidates[0] if candidates else None
