@@ -188,6 +188,22 @@ def outline(image: np.ndarray, mask: np.ndarray, *, scale: int = 1) -> np.ndarra
     return canvas
 
 
+def overlay(frames: torch.Tensor, masks: torch.Tensor, *, scale: int | None = None) -> torch.Tensor:
+    """A video with the requested masks outlined on it.
+
+    Args:
+        frames: float (f, 3, h, w) in [-1, 1].
+        masks: float (f, 1, h, w) in [0, 1].
+        scale: Whole factor to enlarge by; None enlarges small videos until they can be looked at.
+
+    Returns:
+        float (f, 3, h * scale, w * scale) in [-1, 1].
+    """
+    scale = viewable_scale(*frames.shape[-2:]) if scale is None else scale
+    drawn = [outline(f, m, scale=scale) for f, m in zip(to_uint8(frames), masks[:, 0].cpu().numpy(), strict=True)]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def strip(
     frames: torch.Tensor,
     masks: torch.Tensor | None = None,

@@ -87,8 +87,11 @@ def test_losses_and_metrics_are_in_the_run(stored):
 
 def test_videos_and_strips_are_in_the_run(stored):
     rows = history(stored)
-    files = Path(next(stored[0].glob("wandb/offline-run-*/files")))
+    files = min(stored[0].glob("wandb/offline-run-*/files"))  # the first of them: a resumed one may stand beside it
     videos = [[video["path"] for video in rows[key][-1]] for key in rows if key.endswith("/video/videos")]
+    outlined = [video["path"] for key in rows if key.endswith("/outlined/videos") for video in rows[key][-1]]
+    assert len(outlined) == 3
+    assert all((files / name).is_file() for name in outlined)
     sheets = [rows[key][-1] for key in rows if key.endswith("/frames/filenames")]
     assert len(videos) == len(sheets) == 3
     assert all((files / name).is_file() for names in videos + sheets for name in names)

@@ -49,12 +49,14 @@ def wandb_logger(
     return WandbLogger(save_dir=str(save_dir), offline=mode == "offline", mode=mode, id=id, resume="allow", **options)
 
 
-def log_pictures(trainer: Trainer, key: str, *, video: Path, sheet: Path, caption: str) -> None:
-    """Show a video file and its sheet of frames in every logger that can; rank zero's loggers only."""
+def log_pictures(trainer: Trainer, key: str, *, video: Path, outlined: Path | None, sheet: Path, caption: str) -> None:
+    """Show a video, the same with masks outlined, and its sheet of frames in every logger that can; on rank zero."""
     step = trainer.global_step
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_video(f"{key}/video", [str(video)], step, caption=[caption], format=[video.suffix[1:]])
+            if outlined is not None:
+                logger.log_video(f"{key}/outlined", [str(outlined)], step, caption=[caption], format=["mp4"])
             logger.log_image(f"{key}/frames", [str(sheet)], step, caption=[caption])
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(f"{key}/frames", np.asarray(Image.open(sheet)), step, dataformats="HWC")

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
 
 from maskvid.callbacks.loggers import log_pictures
 from maskvid.errors import UserError
 from maskvid.metrics.suite import all_gather
-from maskvid.video import Sample, sample_sheet, write_png, write_video
+from maskvid.video import Sample, overlay, sample_sheet, write_png, write_video
 
 
 class VideoLogger(Callback):
     """Write `<folder>/samples/step-<n>/<set>/<clip>.mp4` and `.png` for every sample, and log them.
 
     The mp4 is the bare generated video; the PNG shows the real clip (or the mask) above the generated frames, with
-    the requested mask outlined. Every rank writes its own shard; rank zero logs what it can read.
+    the requested mask outlined. For W&B there is a video with it outlined, too. Every rank writes its own shard; rank
+    zero logs what it can read.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class VideoLogger(Callback):
                     trainer,
                     f"{entry['set']}/{entry['clip']}",
                     video=entry["video"],
+                    outlined=entry["outlined"],
                     sheet=entry["sheet"],
                     caption=entry["prompt"],
                 )
@@ -93,12 +96,17 @@ class VideoLogger(Callback):
         folder = root / "samples" / f"step-{trainer.global_step:06d}" / file_name(sample.set_name)
         name = file_name(video_name)
         video = write_video(folder / f"{name}.mp4", sample.frames, sample.fps, scale=self.scale)
+        outlined = None
+        if self.logged_per_set and any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+            drawn = overlay(sample.frames, sample.masks, scale=self.scale)
+            outlined = write_video(folder / "outlined" / f"{name}.mp4", drawn, sample.fps, scale=1)
         sheet = write_png(folder / f"{name}.png", sample_sheet(sample, columns=self.columns, scale=self.scale))
         return {
             "set": sample.set_name,
             "clip": video_name,
             "prompt": sample.prompt,
             "video": video,
+            "outlined": outlined,
             "sheet": sheet,
         }
 

@@ -17,7 +17,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 def group(overrides: list[str], folder: Path):
     """Compose the groups of callbacks without the root file, with the run directory it provides."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose(overrides=[*overrides, f"+run_dir={folder}"])
+        config = compose(overrides=[*overrides, f"+run_dir={folder}", "+ckpt_path=null"])
     OmegaConf.resolve(config)
     return config
 
