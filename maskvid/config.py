@@ -259,6 +259,27 @@ class ReportConfig:
     plots: bool = True
 
 
+@dataclass
+class DashboardConfig:
+    """Root of `python -m maskvid.dashboard`.
+
+    Attributes:
+        entity: W&B user or team.
+        project: W&B project.
+        title: Of the report.
+        sets: Validation sets that have bars.
+        clips: Clips whose videos are shown.
+        group_by: Settings whose values make groups of runs.
+    """
+
+    entity: str = MISSING
+    project: str = "maskvid"
+    title: str = "maskvid"
+    sets: list[str] = field(default_factory=lambda: ["horse", "unseen", "motion"])
+    clips: list[str] = field(default_factory=lambda: ["videos_horse-000", "videos_unseen-000", "videos_motion-000"])
+    group_by: list[str] = field(default_factory=lambda: ["method.name"])
+
+
 def sweep_name() -> str | None:
     """Name of the sweep this job belongs to, its folder's last two parts; None outside one."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -275,6 +296,7 @@ def register() -> None:
     store.store(name="edit_schema", node=EditConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="report_schema", node=ReportConfig)
+    store.store(name="dashboard_schema", node=DashboardConfig)
 
 
 def instantiate(node: Any, key: str, **extra: Any) -> Any:
