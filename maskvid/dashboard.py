@@ -91,9 +91,7 @@ def main(config: DictConfig) -> None:
         report.save()
     except Exception as error:  # the client raises what it likes: no network, no login, no such project
         reason = " ".join(str(error).split())
-        raise UserError(
-            f"W&B did not take the report: {reason}; log in by `wandb login`."
-        ) from error
+        raise UserError(f"W&B did not take the report: {reason}; log in by `wandb login`.") from error
     Console(soft_wrap=True, highlight=False).print(f"dashboard: {report.url}")
 
 

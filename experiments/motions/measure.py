@@ -1,7 +1,7 @@
 """Several motions in one adapter: `python -m experiments.motions.measure` (add `--seeds 1 2 3`).
 
-Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to boxes), then samples the test clips of
-each motion from their real first frames, with boxes for masks and each of the three words in the caption. The box says
+Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to a sliding box), then samples the test clips of
+each motion from their real first frames, with a sliding box for masks and each of the three words in the caption. The box says
 where the horse is, the word how it moves: if the caption selects the motion, the silhouettes meet the real clip's best
 where the word is the clip's own. Writes results.csv (a row for each clip and seed), table.md (a row for each motion, a
 column for each word: IoU with the real silhouettes) and strips.png beside this file.
@@ -18,7 +18,7 @@ import torch
 from experiments.study import RUNS, Row, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.config import instantiate
-from maskvid.masks.perturb import boxes
+from maskvid.masks.perturb import sliding_box
 from maskvid.metrics.mask import mask_iou
 from maskvid.request import load_run, request
 from maskvid.video import contact_sheet, strip, write_png
@@ -31,6 +31,7 @@ SETS = {name: f"assets://horse/motions/test/{name}" for name in WORDS}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--guidance", type=float, default=1.0, help="1 is off; more makes the caption heard louder")
     parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
     encoders = MetricEncoders()
@@ -39,7 +40,7 @@ def main() -> None:
     for seed in options.seeds:
         run = options.runs / f"motions-{seed}"
         tune(run, f"seed={seed}", experiment="motions")
-        module, config = load_run(run)
+        module, config = load_run(run, sampling={"guidance_scale": options.guidance})
         data = instantiate(config.data, "data", validation=SETS).attach(module.backbone)
         data.setup()
         for motion, loader in zip(SETS, data.val_dataloader(), strict=True):
@@ -50,13 +51,13 @@ def main() -> None:
                 scores: dict[str, float] = {}
                 for word, says in WORDS.items():
                     subject, place = caption.split(f" {WORDS[motion]} ")
-                    wanted = request(module, f"[{subject}] {says} {place}", boxes(masks))
+                    wanted = request(module, f"[{subject} {says}] {place}", sliding_box(masks))
                     # The same noise for every word: what differs is the word's doing.
                     wanted.ids[:] = batch.ids
                     with torch.inference_mode():
                         frames = module.sampler.generate(wanted, batch.latents[:, 0])[0]
                     scores[word] = float(mask_iou(encoders.segmenter(frames), masks))
-                    strips += [(wanted.prompts[0], strip(frames, boxes(masks)))] if show else []
+                    strips += [(wanted.prompts[0], strip(frames, sliding_box(masks)))] if show else []
                 own_is_best = float(max(scores, key=scores.__getitem__) == motion)
                 rows.append(
                     {"motion": motion, "clip": batch.ids[0], "seed": seed, **scores, "own_is_best": own_is_best}

@@ -74,8 +74,8 @@ class MaskVidDataModule(LightningDataModule):
             num_workers: Worker processes per loader.
             cache_dir: Folder for latents and text embeddings.
             prompt_dropout: Share of training windows that get the empty prompt (and no subject).
-            box_masks: Share of training windows whose masks are reduced to bounding boxes: what moves inside is then
-                learnt from the caption, and boxes will do where exact masks are hard to get.
+            box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then
+                learnt from the caption, and a box will do where exact masks are hard to get.
             perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a
                 strength drawn at random, as masks drawn by hand are.
             flip: Mirror half of the training windows. Off by default: it changes the direction of motion.

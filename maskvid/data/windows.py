@@ -13,7 +13,7 @@ from maskvid.data.cache import EncodedData
 from maskvid.data.check import CheckedClip, Requirements
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
-from maskvid.masks.perturb import KINDS, STRENGTHS, boxes, perturb
+from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
 from maskvid.masks.video import to_float
 
 
@@ -98,7 +98,7 @@ class TrainingWindows(Dataset[ClipBatch]):
             prompt_dropout: Share of windows that get the empty prompt.
             empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
                 prompt that names nothing must bind nothing to the foreground.
-            box_masks: Share of windows whose masks are reduced to boxes.
+            box_masks: Share of windows whose masks are reduced to a sliding box.
             perturb_masks: Share of windows whose masks are made imprecise, see `maskvid.masks.perturb`.
         """
         self.clips = clips
@@ -124,7 +124,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         masks, latents = to_float(clip.masks[chosen]), clip.latents
         if flip and clip.flipped is not None:
             masks, latents = masks.flip(-1), clip.flipped
-        masks = boxes(masks) if boxed else masks
+        masks = sliding_box(masks) if boxed else masks
         if generator.random() < self.perturb_masks:
             kind, strength = KINDS[generator.integers(len(KINDS))], int(generator.integers(1, STRENGTHS + 1))
             masks = perturb(masks, kind, strength, generator)

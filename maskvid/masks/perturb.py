@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from maskvid.errors import UserError
 
@@ -92,6 +93,35 @@ def boxes(masks: torch.Tensor) -> torch.Tensor:
     solid = masks >= 0.5
     box = _between(solid.any(-1)).unsqueeze(-1) & _between(solid.any(-2)).unsqueeze(-2)
     return box.to(masks.dtype)
+
+
+def sliding_box(masks: torch.Tensor) -> torch.Tensor:
+    """One box that slides along with the foreground, as people draw one: it says where, and nothing of how it moves.
+
+    The box is as large as the largest bounding box of the sequence; its path is that of the boxes' centres, smoothed
+    over two frames to both sides, so that no gait is left in it.
+
+    Args:
+        masks: (f, 1, H, W) in [0, 1], white is foreground.
+
+    Returns:
+        The same shape, 0 or 1; an empty frame stays empty.
+    """
+    solid = (masks[:, 0] >= 0.5).cpu().numpy()
+    present = solid.any((1, 2))
+    result = torch.zeros_like(masks)
+    if not present.any():
+        return result
+    path = []
+    for axis in (1, 2):
+        lines = solid[present].any(3 - axis)  # rows, then columns, that hold foreground
+        first, last = lines.argmax(1), lines.shape[1] - 1 - lines[:, ::-1].argmax(1)
+        middle = gaussian_filter1d((first + last) / 2, 2.0, mode="nearest")
+        half = (last - first + 1).max() / 2
+        path.append(np.stack([np.round(middle + 0.5 - half), np.round(middle + 0.5 + half)], 1).clip(0).astype(int))
+    for frame, (top, bottom), (left, right) in zip(np.flatnonzero(present), *path, strict=True):
+        result[frame, 0, top:bottom, left:right] = 1
+    return result
 
 
 def _between(present: torch.Tensor) -> torch.Tensor:

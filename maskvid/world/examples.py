@@ -181,4 +181,6 @@ def clip_of(folder: str, index: int, row: Row) -> Clip:
         return clip
     # Few clips have to teach which word means which motion, so each motion has one word.
     place = captions.zero_shot("ground", row.ground)[0].removeprefix("a photo of a horse ")
-    return replace(clip, caption=f"{clip.subject} {_SAYS[motion]} {place}")
+    # The verb belongs to what the mask's words are: it is the foreground that moves so.
+    subject = f"{clip.subject} {_SAYS[motion]}"
+    return replace(clip, caption=f"{subject} {place}", subject=subject)

@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
 from maskvid.errors import UserError
-from maskvid.masks.perturb import KINDS, boxes, perturb, shifted
+from maskvid.masks.perturb import KINDS, boxes, perturb, shifted, sliding_box
 
 
 def disks(count: int = 10, height: int = 64, width: int = 96) -> torch.Tensor:
@@ -70,6 +70,19 @@ def test_boxes_by_fifths():
         changed = (perturb(masks, "boxes", strength, draw()) != masks).flatten(1).any(1)
         assert int(changed.sum()) == 2 * strength
     assert torch.equal(perturb(masks, "boxes", 5, draw()), boxes(masks))
+
+
+def test_a_sliding_box_holds_the_foreground_and_says_nothing_of_its_gait():
+    masks = disks()
+    masks[::2] = shifted(masks[::2], 2, 0)  # a bob up and down
+    masks[3] = 0
+    found = sliding_box(masks)
+    sizes = {tuple(np.ptp(np.argwhere(m[0].numpy() > 0.5), axis=0) + 1) for i, m in enumerate(found) if i != 3}
+    assert sizes == {(27, 27)}  # one size for all
+    assert not found[3].any()
+    tops = [np.argwhere(m[0].numpy() > 0.5)[:, 0].min() for i, m in enumerate(found) if i != 3]
+    assert np.ptp(tops) <= 1
+    assert (found * masks).sum() > 0.93 * masks.sum()
 
 
 @pytest.mark.parametrize("kind", KINDS)
