@@ -1,10 +1,10 @@
 """Several motions in one adapter: `python -m experiments.motions.measure` (add `--seeds 1 2 3`).
 
-Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to a sliding box), then samples the test clips of
-each motion from their real first frames, with a sliding box for masks and each of the three words in the caption. The box says
-where the horse is, the word how it moves: if the caption selects the motion, the silhouettes meet the real clip's best
-where the word is the clip's own. Writes results.csv (a row for each clip and seed), table.md (a row for each motion, a
-column for each word: IoU with the real silhouettes) and strips.png beside this file.
+Tunes `+experiment=motions` (gallop, walk, turn; half of the masks reduced to a sliding box), then samples the test
+clips of each motion from their real first frames, with a sliding box for masks and each of the three words in the
+caption. The box says where the horse is, the word how it moves: if the caption selects the motion, the silhouettes
+meet the real clip's best where the word is the clip's own. Writes results.csv (a row for each clip and seed), table.md
+(a row for each motion, a column for each word: IoU with the real silhouettes) and strips.png beside this file.
 """
 
 from __future__ import annotations
