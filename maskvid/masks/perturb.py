@@ -107,14 +107,14 @@ def sliding_box(masks: torch.Tensor) -> torch.Tensor:
     Returns:
         The same shape, 0 or 1; an empty frame stays empty.
     """
-    solid: np.ndarray = (masks[:, 0] >= 0.5).cpu().numpy()
-    present: np.ndarray = solid.any((1, 2))
+    solid = (masks[:, 0] >= 0.5).cpu().numpy()
+    present = np.asarray(solid.any((1, 2)))
     result = torch.zeros_like(masks)
     if not present.any():
         return result
     path = []
     for axis in (1, 2):
-        lines: np.ndarray = solid[present].any(3 - axis)  # rows, then columns, that hold foreground
+        lines = np.asarray(solid[present].any(3 - axis))  # rows, then columns, that hold foreground
         first, last = lines.argmax(1), lines.shape[1] - 1 - lines[:, ::-1].argmax(1)
         middle = gaussian_filter1d((first + last) / 2, 2.0, mode="nearest")
         half = (last - first + 1).max() / 2
