@@ -33,6 +33,26 @@ HEADLINES = (
 Row = dict[str, object]
 
 
+def command(entry: str, *arguments: str, log: Path | None = None) -> None:
+    """Run an entry point as a user does, in a process of its own.
+
+    Args:
+        entry: `train`, `evaluate`, ...
+        arguments: Of it.
+        log: File for what it prints; None leaves that on the screen.
+
+    Raises:
+        CalledProcessError: It failed; the log says why.
+    """
+    line = [sys.executable, "-m", f"maskvid.{entry}", *arguments]
+    if log is None:
+        subprocess.run(line, check=True)
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as handle:
+        subprocess.run(line, check=True, stdout=handle, stderr=subprocess.STDOUT)
+
+
 def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str, float]:
     """Tune an experiment unless that is done, in a process of its own, so that its peak memory is its own.
 
@@ -45,15 +65,10 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
         What it cost: `train_seconds`, `peak_memory_mb`, `trained_parameters`.
     """
     if not (run_dir / "adapter" / "adapter.json").exists():
-        command = [
-            sys.executable,
-            "-m",
-            "maskvid.train",
-            f"+experiment={experiment}",
-            f"run_dir={run_dir}",
-            "logger=csv",
-        ]
-        subprocess.run([*command, "data.validation=null", "trainer.limit_val_batches=0", *overrides], check=True)
+        command(
+            "train", f"+experiment={experiment}", f"run_dir={run_dir}", "logger=csv", "data.validation=null",
+            "trainer.limit_val_batches=0", *overrides,
+        )  # fmt: skip
     cost = run_dir / "cost.json"
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
 

@@ -47,6 +47,7 @@ class MaskVidDataModule(LightningDataModule):
         frame_stride: int = 1,
         batch_size: int = 1,
         validation_batch_size: int = 1,
+        limit_training: int | None = None,
         limit_validation: int | None = None,
         num_workers: int = 0,
         cache_dir: str | Path = ".cache/maskvid",
@@ -70,6 +71,7 @@ class MaskVidDataModule(LightningDataModule):
             frame_stride: Distance between its frames, in source frames.
             batch_size: Training windows per process and micro-batch.
             validation_batch_size: Clips per validation batch.
+            limit_training: Use only the first so many training clips; None for all.
             limit_validation: Use only the first so many clips of each validation set; None for all.
             num_workers: Worker processes per loader.
             cache_dir: Folder for latents and text embeddings.
@@ -92,6 +94,7 @@ class MaskVidDataModule(LightningDataModule):
         for name, value, low in (
             ("batch_size", batch_size, 1),
             ("validation_batch_size", validation_batch_size, 1),
+            ("limit_training", 1 if limit_training is None else limit_training, 1),
             ("limit_validation", 1 if limit_validation is None else limit_validation, 1),
             ("num_workers", num_workers, 0),
             ("seed", seed, 0),
@@ -114,6 +117,7 @@ class MaskVidDataModule(LightningDataModule):
         self.folders.update({name: [folder] for name, folder in (validation or {}).items()})
         self.batch_size = batch_size
         self.validation_batch_size = validation_batch_size
+        self.limit_training = limit_training
         self.limit_validation = limit_validation
         self.num_workers = num_workers
         self.cache_dir = cache_dir
@@ -164,7 +168,8 @@ class MaskVidDataModule(LightningDataModule):
         report = self.check()
         enforce(report, self.on_reject)
         self.clips = {
-            name: clips if name == TRAIN else clips[: self.limit_validation] for name, clips in report.accepted.items()
+            name: clips[: self.limit_training if name == TRAIN else self.limit_validation]
+            for name, clips in report.accepted.items()
         }
         requirements = self.requirements
         encoded = EncodedData(

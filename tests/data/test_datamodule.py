@@ -12,7 +12,7 @@ import maskvid
 from maskvid.data import MaskVidDataModule
 from maskvid.data.windows import EncodedClip, TrainingWindows
 from maskvid.errors import UserError
-from maskvid.masks.perturb import boxes
+from maskvid.masks.perturb import sliding_box
 from tests.data.tiny import AverageEncoder, write_triple
 
 CONF = f"{maskvid.__path__[0]}/../conf"
@@ -180,8 +180,24 @@ def test_some_windows_show_boxes_and_nothing_else_changes():
         assert left.prompts == right.prompts
         if not torch.equal(left.masks, right.masks):
             count += 1
-            assert torch.equal(right.masks[0], boxes(left.masks[0]))
+            assert torch.equal(right.masks[0], sliding_box(left.masks[0]))
     assert 30 < count < 70
+
+
+def test_some_windows_have_imprecise_masks_and_nothing_else_changes(make):
+    plain, drawn = batches(make(), 20), batches(make(perturb_masks=0.5), 20)
+    changed = 0
+    for left, right in zip(plain, drawn, strict=True):
+        assert torch.equal(left.latents, right.latents)
+        assert left.prompts == right.prompts
+        changed += sum(not torch.equal(left.masks[row], right.masks[row]) for row in range(2))
+    assert 6 < changed < 30  # a shift that rounds to nothing changes nothing
+
+
+def test_fewer_training_clips_are_the_first_ones(make):
+    few = {name for batch in batches(make(limit_training=1), 10) for name in batch.ids}
+    assert len(few) == 1
+    assert len({name for batch in batches(make(), 10) for name in batch.ids}) > 1
 
 
 def test_flips_mirror_masks_and_latents_together(make):
@@ -230,6 +246,8 @@ def test_rejected_clips_stop_or_are_skipped_aloud(make, tmp_path):
         {"batch_size": 0},
         {"prompt_dropout": 1.5},
         {"box_masks": -0.1},
+        {"perturb_masks": 1.5},
+        {"limit_training": 0},
         {"num_workers": -1},
         {"seed": -1},
         {"limit_validation": 0},
