@@ -39,6 +39,7 @@ class BackboneConfig:
     lora_scale: float = 1.0
     controlnet: str | None = None
     control_picture: str = "filled"
+    controlnet_scale: float = 1.0
 
 
 @dataclass
@@ -131,6 +132,7 @@ class RequestConfig:
         sampling: Overrides of the run's sampling settings.
         controlnet: Makes first frames that follow the first mask, see `BackboneConfig`; null takes the run's.
         control_picture: How it is shown the mask; null takes the run's.
+        controlnet_scale: How much of what it says is heard; null takes the run's.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -148,6 +150,7 @@ class RequestConfig:
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
     controlnet: str | None = None
     control_picture: str | None = None
+    controlnet_scale: float | None = None
     device: str | None = None
     threads: int | None = None
 
@@ -198,6 +201,7 @@ class EvaluateConfig:
         scheduler: In place of the run's.
         controlnet: Of first frames, see `BackboneConfig`; null takes the run's.
         control_picture: How it is shown the mask; null takes the run's.
+        controlnet_scale: How much of what it says is heard; null takes the run's.
         videos: In place of a run: a video, or a folder of videos with masks and captions, where there are any.
         masks: Of one video.
         prompt: Of one video.
@@ -222,6 +226,7 @@ class EvaluateConfig:
     scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
     controlnet: str | None = None
     control_picture: str | None = None
+    controlnet_scale: float | None = None
     videos: str | None = None
     masks: str | None = None
     prompt: str | None = None

@@ -24,7 +24,7 @@ from maskvid.files import atomic_write
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
-from maskvid.request import load_run, quote_prompts
+from maskvid.request import CONTROL, load_run, quote_prompts
 from maskvid.sweep import in_sweep, run_job
 
 register()
@@ -41,7 +41,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         `<set>/<metric>`, and one row for each video of all processes.
     """
     settings = {key: value for key, value in config.sampling.items() if value is not None}
-    control = {key: config[key] for key in ("controlnet", "control_picture") if config[key] is not None}
+    control = {key: config[key] for key in CONTROL if config[key] is not None}
     runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
     module, run = load_run(runs, mix=config.mix, sampling=settings, control=control)
     if config.seed is not None:

@@ -20,7 +20,7 @@ from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.train import build_module
 
-CONTROL = ("controlnet", "control_picture")
+CONTROL = ("controlnet", "control_picture", "controlnet_scale")
 """Settings of the backbone that only first frames know; another one may be asked for at any time."""
 
 
@@ -63,7 +63,7 @@ def load_run(
         run: Run directory of a training, or a copy of its `adapter` folder; several of one method and backbone mix.
         mix: The share of each run; None shares equally. See `mix_adapters`.
         sampling: Overrides of the first run's sampling settings.
-        control: Overrides of the first run's `controlnet` and `control_picture`, which take no part in tuning.
+        control: Overrides of the first run's settings named in `CONTROL`, which take no part in tuning.
 
     Returns:
         The module in evaluation mode, and the first run's configuration.

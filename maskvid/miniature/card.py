@@ -145,14 +145,21 @@ def sample(
     batch: int = 32,
     size: tuple[int, int] = (64, 96),
     masks: torch.Tensor | None = None,
+    scale: float = 1.0,
 ) -> torch.Tensor:
-    """Pictures (n, 3, *size) in [-1, 1] for `prompts`, each from a noise of its own; led by masks (n, 1, *size)."""
+    """Pictures (n, 3, *size) in [-1, 1] for `prompts`, each from a noise of its own.
+
+    A ControlNet is shown masks (n, 1, *size) and heard by `scale`.
+    """
     pipeline.set_progress_bar_config(disable=True)
     parts = []
     for start in range(0, len(prompts), batch):
         texts = prompts[start : start + batch]
         draws = [torch.Generator().manual_seed(seed * 100_003 + start + i) for i in range(len(texts))]
-        led = {} if masks is None else {"image": control_picture(masks[start : start + batch], "filled")}
+        led: dict[str, Any] = {}
+        if masks is not None:
+            led["image"] = control_picture(masks[start : start + batch], "filled")
+            led["controlnet_conditioning_scale"] = scale
         images = pipeline(
             texts,
             **led,
@@ -225,14 +232,15 @@ def measure_control(
     seed: int,
     steps: int,
     guidance: float,
+    control_guidance: float,
+    control_scale: float,
 ) -> list[Figure]:
     """How well pictures led by held-out masks follow mask and text; the same prompts without masks beside them."""
     masks = torch.from_numpy(heldout.masks[:count])[:, None].float() / 255
     texts, attributes = heldout.captions[:count], heldout.attributes[:count]
     led = AutoPipelineForText2Image.from_pipe(pipeline, controlnet=ControlNetModel.from_pretrained(controlnet))
-    options: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance}
-    frames = sample(led, texts, masks=masks, **options)
-    plain = sample(pipeline, texts, **options)
+    frames = sample(led, texts, masks=masks, seed=seed, steps=steps, guidance=control_guidance, scale=control_scale)
+    plain = sample(pipeline, texts, seed=seed, steps=steps, guidance=guidance)
     follows = float(iou(in_batches(segmenter, frames), masks).mean())
     right, least = (
         attribute_accuracy(in_batches(encoder.images, pictures), attributes, encoder)["species"][0]
@@ -304,7 +312,8 @@ def training_facts(config: dict[str, Any], runs: Path) -> dict[str, str]:
     card = config["card"]
     facts["samples"] = (
         f"{card['prompts']} prompts of seed {card['seed']}, DPM-Solver++ with {card['steps']} steps,"
-        f" guidance {card['guidance']:g}"
+        f" guidance {card['guidance']:g}; where the ControlNet leads, guidance {card['control_guidance']:g} and"
+        f" controlnet_scale {card['control_scale']:g}"
     )
     facts["versions"] = versions()
     return facts
@@ -318,7 +327,16 @@ def versions() -> str:
 
 
 def measure(
-    assets: Path, heldout: Pictures, *, prompts: int, seed: int, steps: int, guidance: float, device: str
+    assets: Path,
+    heldout: Pictures,
+    *,
+    prompts: int,
+    seed: int,
+    steps: int,
+    guidance: float,
+    control_guidance: float,
+    control_scale: float,
+    device: str,
 ) -> tuple[list[Figure], torch.Tensor]:
     """All figures of the assets, and the sampled pictures.
 
@@ -329,6 +347,8 @@ def measure(
         seed: Of the prompts and their noise.
         steps: Sampling steps.
         guidance: Scale of the classifier-free guidance.
+        control_guidance: The same where the ControlNet leads, which needs less.
+        control_scale: How much of the ControlNet is heard.
         device: Where to compute.
     """
     pipeline = StableDiffusionPipeline.from_pretrained(assets / "mini").to(device)
@@ -352,5 +372,7 @@ def measure(
             seed=seed,
             steps=steps,
             guidance=guidance,
+            control_guidance=control_guidance,
+            control_scale=control_scale,
         )
     return figures, samples

@@ -42,6 +42,7 @@ class Backbone:
         controlnet: A ControlNet that makes first frames follow their mask: local folder, hub id, `assets://...`, or
             None. It takes no part in tuning and is not in the fingerprint.
         control_picture: How it is shown the mask: `filled`, `edge` or `scribble`.
+        controlnet_scale: How much of what it says is heard.
 
     Raises:
         UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the single file
@@ -59,6 +60,7 @@ class Backbone:
         lora_scale: float = 1.0,
         controlnet: str | None = None,
         control_picture: str = "filled",
+        controlnet_scale: float = 1.0,
     ) -> None:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
@@ -83,7 +85,7 @@ class Backbone:
             if module is not None:
                 module.requires_grad_(False).eval()
         self.fingerprint = _fingerprint(self.pipeline)
-        self.control_picture = control_picture
+        self.control_picture, self.controlnet_scale = control_picture, controlnet_scale
         self.controlled: Any = None
         if controlnet is not None:
             control.control_picture(torch.zeros(1, 1, 4, 4), control_picture)  # refuses unknown kinds now
@@ -180,7 +182,10 @@ class Backbone:
         Returns:
             Scaled latents (b, c, h, w) of the pictures.
         """
-        extra = {} if masks is None else {"image": control.control_picture(masks, self.control_picture)}
+        extra: dict[str, Any] = {}
+        if masks is not None:
+            extra["image"] = control.control_picture(masks, self.control_picture)
+            extra["controlnet_conditioning_scale"] = self.controlnet_scale
         images = (self.pipeline if masks is None else self.controlled)(
             prompts,
             **extra,
