@@ -78,6 +78,7 @@ class TrainConfig:
     """Root of `python -m maskvid.train`.
 
     `optimized_metric` is the final figure, `<set>/<metric>`, that a hyperparameter search looks at.
+    `shard_backbone` shares the frozen U-Net's weights out among the processes (`trainer=fsdp`).
     `data`, `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
     an argument that object does not know is an error as well.
     """
@@ -96,6 +97,7 @@ class TrainConfig:
     run_dir: str = MISSING
     ckpt_path: str | None = None
     optimized_metric: str | None = None
+    shard_backbone: bool = False
     threads: int | None = None
 
 

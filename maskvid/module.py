@@ -16,6 +16,7 @@ from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
 from maskvid.masks.perturb import check, perturb
 from maskvid.model import Backbone, InflatedUNet
+from maskvid.model.shard import gather, shard_frozen
 from maskvid.sampler import VideoSampler
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Optim, Sampling
@@ -35,6 +36,7 @@ class MaskVidModule(LightningModule):
         foreground_weight: See `first_frame_loss`.
         use_masks: False trains and samples without any mask path (the mask is still used to measure).
         set_names: Validation sets in the order of the data module's loaders.
+        shard_backbone: Whether processes share the frozen U-Net's weights out, see `maskvid.model.shard`.
         seed: Everything drawn is a function of this and the position, in validation of this and the clip.
     """
 
@@ -50,6 +52,7 @@ class MaskVidModule(LightningModule):
         foreground_weight: float = 0.0,
         use_masks: bool = True,
         set_names: list[str] | None = None,
+        shard_backbone: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -66,6 +69,22 @@ class MaskVidModule(LightningModule):
         self.foreground_weight = foreground_weight
         self.set_names = set_names or []
         self.seed = seed
+        self.shard_backbone = shard_backbone
+
+    def configure_model(self) -> None:
+        """Share the frozen weights out where that is asked for, before DDP takes the trained ones."""
+        if self.shard_backbone and self.trainer.world_size > 1:
+            names = shard_frozen(self.unet.unet, self.trainer.strategy.root_device)
+            self._ddp_params_and_buffers_to_ignore = [f"unet.unet.{name}" for name in names]
+            self.shard_backbone = False  # Lightning asks again before it validates
+
+    def on_validation_start(self) -> None:
+        """Hold all weights while sampling."""
+        gather(self.unet.unet, whole=True)
+
+    def on_validation_end(self) -> None:
+        """Share them out again."""
+        gather(self.unet.unet, whole=False)
 
     def setup(self, stage: str) -> None:
         """Move the frozen parts, which Lightning does not know of, to this rank's device."""

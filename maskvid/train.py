@@ -47,6 +47,7 @@ def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -
         foreground_weight=config.method.foreground_weight,
         use_masks=config.method.use_masks,
         set_names=set_names,
+        shard_backbone=config.shard_backbone,
         seed=config.seed,
     )
 

@@ -64,6 +64,16 @@ def test_validation_is_sharded_and_equals_that_of_one_process(common, pair, tmp_
     assert len((pair / "metrics_per_clip.csv").read_text().splitlines()) == 4
 
 
+def test_a_backbone_that_is_shared_out_trains_and_samples_the_same(common, pair, tmp_path):
+    scored = [entry for entry in common if entry != "callbacks.metrics=null"]
+    run_command([*TWO, *scored, "shard_backbone=true", f"run_dir={tmp_path}"])
+    ours, theirs = weights(tmp_path), weights(pair)
+    for name, value in ours.items():
+        assert (value - theirs[name]).abs().max() <= 1e-9 * max(1.0, float(theirs[name].abs().max())), name
+    found, wanted = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, pair))
+    assert found == pytest.approx(wanted, rel=1e-3)
+
+
 def test_resuming_on_two_ranks_is_exact(common, tmp_path):
     """To the last bit, in single precision: Lightning's double precision loses digits in loading a checkpoint."""
     two = [*TWO[:2], *common, "data.validation=null", "callbacks.checkpoint.every_n_train_steps=2"]
