@@ -58,6 +58,7 @@ class UNetConfig:
     cross_query: bool = False
     temporal_attention: str | None = None
     temporal_conv: str | None = None
+    temporal_words: bool = False
     gradient_checkpointing: bool = False
 
 

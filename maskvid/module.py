@@ -157,12 +157,13 @@ class MaskVidModule(LightningModule):
         return replace(batch, masks=torch.stack(drawn).to(batch.masks))
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the steering; what the mask feeds learns faster than what the motion does."""
+        """AdamW over the steering; what mask and words feed learns faster than the rest."""
         if not any(True for _ in self.unet.steering.parameters()):
             raise UserError("method: it has nothing to train; set method.trained=false.")
         groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
         for name, parameter in self.unet.steering.named_parameters():
             is_guide = name.startswith(("mask_input", "first_frame_input")) or name.endswith(("strength", "gate"))
+            is_guide |= "from_words" in name
             groups[is_guide].append(parameter)
         rates = {False: self.optim.learning_rate, True: self.optim.mask_learning_rate}
         optimizer = torch.optim.AdamW(

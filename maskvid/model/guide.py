@@ -23,6 +23,7 @@ class Guide:
         first_steered: Index of the first frame that the steering alters: 1 where frame 0 is the clean reference, which
             keeps the 2-D model's own weights, 0 where all frames are denoised alike.
         subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
+        words: (b, d), the mean of the subject's hidden states, or None: what temporal layers hear of the prompt.
     """
 
     num_frames: int | None = None
@@ -31,25 +32,37 @@ class Guide:
     first_frame: torch.Tensor | None = None
     first_steered: int = 1
     subject: torch.Tensor | None = None
+    words: torch.Tensor | None = None
 
-    def set(self, latents: torch.Tensor, masks: torch.Tensor | None, subject: torch.Tensor | None) -> None:
+    def set(
+        self,
+        latents: torch.Tensor,
+        masks: torch.Tensor | None,
+        subject: torch.Tensor | None,
+        text: torch.Tensor | None = None,
+    ) -> None:
         """Describe the next forward pass.
 
         Args:
             latents: (b, f, c, h, w); every attention grid is a halving of (h, w).
             masks: (b, f, 1, H, W) in [0, 1], or None.
             subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
+            text: (b, tokens, d), the prompts' hidden states.
         """
         self.num_frames, self.masks, self.first_frame = latents.shape[1], masks, latents[:, 0]
         self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
-        self.subject = None
+        self.subject = self.words = None
         if subject is not None:
             unmarked = subject.sum(1, keepdim=True) == 0
             self.subject = torch.where(unmarked, torch.ones_like(subject), subject)
+            if text is not None:
+                weights = (self.subject / self.subject.sum(1, keepdim=True)).to(text)
+                self.words = torch.einsum("bn,bnd->bd", weights, text)
 
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames, self.masks, self.first_frame, self.mask_tokens, self.subject = None, None, None, {}, None
+        self.num_frames = self.masks = self.first_frame = self.subject = self.words = None
+        self.mask_tokens = {}
 
 
 def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:

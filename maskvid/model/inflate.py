@@ -54,6 +54,7 @@ class InflatedUNet(nn.Module):
         cross_query: Whether cross-attention trains one.
         temporal_attention: `compact` (ours), `full` (of the peers, see `maskvid.model.peers`) or None.
         temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution) or None.
+        temporal_words: Whether the compact temporal attention hears the subject's words.
         gradient_checkpointing: Trade time for memory in training.
 
     Raises:
@@ -77,6 +78,7 @@ class InflatedUNet(nn.Module):
         cross_query: bool = False,
         temporal_attention: str | None = "compact",
         temporal_conv: str | None = "compact",
+        temporal_words: bool = False,
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -126,6 +128,7 @@ class InflatedUNet(nn.Module):
                         attention=temporal_attention == "compact",
                         conv=temporal_conv == "compact",
                         groups=unet.config.norm_num_groups,
+                        text_width=unet.config.cross_attention_dim if temporal_words else None,
                     )
                     self.steering[f"temporal-{key}"] = temporal_layer
                 block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
@@ -174,7 +177,7 @@ class InflatedUNet(nn.Module):
                 f"masks of size {tuple(masks.shape[-2:])} for latents of size {(h, w)}: "
                 f"give masks at {self.vae_scale_factor} times the latents' size."
             )
-        self.guide.set(latents, masks, subject)
+        self.guide.set(latents, masks, subject, text)
         levels = timesteps[:, None].repeat(1, f)
         levels[:, : self.clean_frames if clean_frames is None else clean_frames] = 0
         added = None
@@ -225,7 +228,8 @@ class _Hook:
             mask = self.mask_layer(self.guide.masks, tuple(sample.shape[-2:]), self.guide.first_steered)
             sample = sample + mask.to(sample.dtype)
         if self.temporal_layer is not None:
-            sample = self.temporal_layer(sample.unflatten(0, (-1, f)), self.guide.first_steered).flatten(0, 1)
+            frames = sample.unflatten(0, (-1, f))
+            sample = self.temporal_layer(frames, self.guide.first_steered, self.guide.words).flatten(0, 1)
         if isinstance(out, torch.Tensor):
             return sample
         return (sample, *out[1:]) if isinstance(out, tuple) else type(out)(sample=sample)

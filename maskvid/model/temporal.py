@@ -36,9 +36,11 @@ class TemporalAttention(nn.Module):
         channels: c of the feature map.
         width: Inner width; c would double the trained parameters for little.
         heads: Attention heads; must divide `width`.
+        text_width: d of the prompt's hidden states where the subject's words scale and shift what is attended to, so
+            that a verb can choose among the motions of one adapter; None leaves them out. They start without effect.
     """
 
-    def __init__(self, channels: int, *, width: int, heads: int) -> None:
+    def __init__(self, channels: int, *, width: int, heads: int, text_width: int | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(channels)
@@ -46,11 +48,18 @@ class TemporalAttention(nn.Module):
         self.to_qkv = nn.Linear(width, 3 * width)
         self.to_out = nn.Linear(width, channels)
         _zero(self.to_out)
+        self.from_words = None
+        if text_width is not None:
+            self.from_words = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, 2 * width))
+            _zero(self.from_words[1])
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, f, c, h, w) -> the residual to add, same shape."""
+    def forward(self, x: torch.Tensor, words: torch.Tensor | None = None) -> torch.Tensor:
+        """(b, f, c, h, w) and the subject's words (b, d) -> the residual to add, same shape as the first."""
         b, f, _, h, w = x.shape
         tokens = self.to_in(self.norm(x.permute(0, 3, 4, 1, 2)))  # b h w f width
+        if self.from_words is not None and words is not None:
+            scale, shift = self.from_words(words)[:, None, None, None].chunk(2, -1)
+            tokens = tokens * (1 + scale) + shift
         tokens = tokens + frame_positions(f, tokens.shape[-1], x.device).to(tokens.dtype)
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)).transpose(-2, -3).flatten(0, 2)
@@ -99,17 +108,24 @@ class TemporalLayer(nn.Module):
         attention: Whether temporal attention exists.
         conv: Whether the temporal convolution exists.
         groups: Groups of the convolution's normalisation.
+        text_width: See `TemporalAttention`.
     """
 
-    def __init__(self, channels: int, *, attention: bool, conv: bool, groups: int) -> None:
+    def __init__(
+        self, channels: int, *, attention: bool, conv: bool, groups: int, text_width: int | None = None
+    ) -> None:
         super().__init__()
         width = max(channels // 2, 32)
         self.conv = TemporalConv(channels, groups=groups) if conv else None
-        self.attention = TemporalAttention(channels, width=width, heads=max(width // 32, 1)) if attention else None
+        heads = max(width // 32, 1)
+        self.attention = (
+            TemporalAttention(channels, width=width, heads=heads, text_width=text_width) if attention else None
+        )
 
-    def forward(self, x: torch.Tensor, first_steered: int = 1) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, first_steered: int = 1, words: torch.Tensor | None = None) -> torch.Tensor:
         """(b, f, c, h, w) -> same shape; frames before `first_steered` pass unaltered."""
-        for layer in (self.conv, self.attention):
-            if layer is not None:
-                x = add_from(x, layer(x), first_steered)
+        if self.conv is not None:
+            x = add_from(x, self.conv(x), first_steered)
+        if self.attention is not None:
+            x = add_from(x, self.attention(x, words), first_steered)
         return x

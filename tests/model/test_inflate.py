@@ -3,6 +3,7 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.model import InflatedUNet
+from maskvid.model.temporal import TemporalAttention
 from tests.backbones import TEXT_WIDTH, UNETS, tiny_unet
 
 B, F, H, W = 2, 4, 16, 24
@@ -96,6 +97,21 @@ def test_with_temporal_layers_at_zero_the_last_frame_reaches_no_other(reference)
 
 
 @torch.no_grad()
+def test_temporal_attention_hears_the_subjects_words_and_no_others():
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_words=True, subject_branch=False).eval()
+    latents, text = torch.randn(1, 3, 4, 8, 8), torch.randn(1, 6, TEXT_WIDTH)
+    subject = torch.tensor([[0.0, 1, 1, 0, 0, 0]])
+    video.guide.set(latents, None, subject, text)
+    torch.testing.assert_close(video.guide.words, text[:, 1:3].mean(1))
+    attention = next(module for module in video.modules() if isinstance(module, TemporalAttention))
+    x = torch.randn(1, 3, attention.to_in.in_features, 4, 4)
+    torch.nn.init.normal_(attention.to_out.weight)
+    heard = attention(x, video.guide.words)
+    torch.testing.assert_close(heard, attention(x, None))  # without effect at the start
+    torch.nn.init.normal_(attention.from_words[1].weight)
+    assert not torch.allclose(attention(x, video.guide.words), attention(x, None))
+
+
 def test_a_trained_temporal_convolution_looks_back_only():
     video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_attention=None).eval()
     for name, parameter in video.steering.named_parameters():
