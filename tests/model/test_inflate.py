@@ -112,6 +112,7 @@ def test_temporal_attention_hears_the_subjects_words_and_no_others():
     assert not torch.allclose(attention(x, video.guide.words), attention(x, None))
 
 
+@torch.no_grad()
 def test_a_trained_temporal_convolution_looks_back_only():
     video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, temporal_attention=None).eval()
     for name, parameter in video.steering.named_parameters():
