@@ -52,7 +52,7 @@ def summarise(jobs: list[Job]) -> Summary:
             for metric in METRICS:
                 if row.get(metric):
                     videos = values.setdefault((variant, row["set"], metric), {})
-                    videos[job.overrides.get("seed", "") + "/" + row["seed"], row["clip"]] = float(row[metric])
+                    videos[job.overrides.get("seed", "") + "/" + row.get("seed", ""), row["clip"]] = float(row[metric])
     return Summary(keys, [Cell(*key, estimate(videos)) for key, videos in values.items()])
 
 
