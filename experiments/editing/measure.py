@@ -3,7 +3,7 @@
 Each test horse is edited three ways: another animal (background kept), another ground, and a painting style (both with
 the whole picture free). Measured: how well the prompt is met before and after, what the background lost against the
 source through the VAE, and the round trip, inversion and sampling with the source's own prompt. Writes results.csv (a
-row for each clip, edit and seed), table.md and strips.png (the first seed's) beside this file.
+row for each clip, edit and seed), table.md and strips.png (of the first clips, the first seed's) beside this file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from maskvid.request import load_run, request
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
+SHOWN = 3  # clips in the picture
 EDITS = {
     "animal": ("[a zebra] runs {scene}", True),
     "ground": ("[{subject}] runs on a snowy field", False),
@@ -94,7 +95,7 @@ def main() -> None:
         for row, title, shown in edit(run, encoders, steps=options.steps, guidance=options.guidance):
             rows.append(row | {"seed": seed})
             write_rows(HERE / "results.csv", rows)
-            if seed == options.seeds[0]:
+            if seed == options.seeds[0] and len(strips) < SHOWN * len(EDITS):
                 strips.append((title, shown))
     write_png(HERE / "strips.png", contact_sheet(strips))
     columns = [name for name in rows[0] if name not in ("edit", "clip", "seed")]

@@ -62,7 +62,7 @@ def build(folder: Path) -> None:
         ),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    pipeline.half().save_pretrained(folder)
+    pipeline.to(dtype=torch.float16).save_pretrained(folder)
 
 
 def one_clip(folder: Path) -> None:
