@@ -22,6 +22,7 @@ from maskvid.diffusion import (
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
+from maskvid.model.control import Control
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Sampling
 
@@ -72,7 +73,13 @@ class VideoSampler:
         return other
 
     def predict(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, batch: ClipBatch, *, clean_frames: int | None = None
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        batch: ClipBatch,
+        *,
+        clean_frames: int | None = None,
+        control: Control | None = None,
     ) -> torch.Tensor:
         """The U-Net's prediction (b, f, c, h, w) at timesteps (b,) for a batch's text, subject and masks."""
         masks = batch.masks if self.use_masks else None
@@ -84,6 +91,7 @@ class VideoSampler:
             subject=batch.subject,
             pooled=batch.pooled,
             clean_frames=clean_frames,
+            control=control,
         )
 
     @torch.no_grad()
@@ -138,8 +146,9 @@ class VideoSampler:
     def edit(self, source: ClipBatch, target: ClipBatch, *, keep_background: bool) -> torch.Tensor:
         """Edit clips: their inverted noise is denoised again with another prompt.
 
-        The first frame is edited first, by the 2-D model; the others follow it. Our interpretation: the paper edits,
-        but does not say how; this is DDIM inversion with latent blending.
+        The first frame is edited first, by the 2-D model, led by its mask where there is a ControlNet; the others
+        follow it. Our interpretation: the paper edits, but does not say how; this is DDIM inversion with latent
+        blending.
 
         Args:
             source: Latents, masks and the prompts that describe them.
@@ -158,8 +167,10 @@ class VideoSampler:
             f = part.shape[1]
             clean_frames = self.unet.clean_frames if f > 1 else 0
             given, wanted = (replace(batch, masks=batch.masks[:, :f]) for batch in (source, target))
+            led = f == 1 and self.use_masks and self.backbone.controlled is not None
+            control = self.backbone.control(target.masks[:, 0]) if led else None
             path = invert_video(
-                self._denoiser(given, clean_frames),
+                self._denoiser(given, clean_frames, control),
                 schedule,
                 part,
                 clean_frames=clean_frames,
@@ -170,6 +181,7 @@ class VideoSampler:
                 wanted,
                 clean,
                 path[-1],
+                control=control,
                 scheduler=make_scheduler(
                     "DDIMScheduler", schedule=schedule, timestep_spacing="trailing", clip_sample=False
                 ),
@@ -200,10 +212,17 @@ class VideoSampler:
             )
 
     def _sample(
-        self, batch: ClipBatch, clean: torch.Tensor, noise: torch.Tensor, *, scheduler: Any = None, **options: Any
+        self,
+        batch: ClipBatch,
+        clean: torch.Tensor,
+        noise: torch.Tensor,
+        *,
+        scheduler: Any = None,
+        control: Control | None = None,
+        **options: Any,
     ) -> torch.Tensor:
         return sample_video(
-            self._denoiser(batch, clean.shape[1]),
+            self._denoiser(batch, clean.shape[1], control),
             self.scheduler if scheduler is None else scheduler,
             clean=clean,
             noise=noise,
@@ -214,12 +233,13 @@ class VideoSampler:
             **options,
         )
 
-    def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None) -> Any:
+    def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None, control: Control | None = None) -> Any:
         empty = self._without_prompt(batch)
 
         def denoise(latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
             levels = timestep.to(latents.device).expand(len(latents))
-            return self.predict(latents, levels, empty if unconditional else batch, clean_frames=clean_frames)
+            asked = empty if unconditional else batch
+            return self.predict(latents, levels, asked, clean_frames=clean_frames, control=control)
 
         return denoise
 

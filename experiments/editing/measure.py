@@ -28,10 +28,10 @@ from maskvid.video import contact_sheet, strip, write_png
 HERE = Path(__file__).parent
 SHOWN = 3  # clips in the picture
 EDITS = {
-    "animal": ("[a zebra] runs {scene}", True),
+    "animal": ("{before}[a zebra]{after}", True),
     "ground": ("[{subject}] runs on a snowy field", False),
-    "style": ("[{subject}] runs {scene}, in a watercolor painting style", False),
-    "round trip": ("{caption}", False),
+    "style": ("[{subject}]{after}, in a watercolor painting style", False),
+    "round trip": ("{before}[{subject}]{after}", False),
 }
 
 
@@ -43,31 +43,32 @@ def psnr(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:
 
 def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) -> Iterator[tuple[Row, str, np.ndarray]]:
     """Edit every clip in every way: a row, a title and a strip for each, and those of the source before them."""
-    module, config = load_run(run, sampling={"num_inference_steps": steps})
+    module, config = load_run(
+        run, sampling={"num_inference_steps": steps}, control={"controlnet": "assets://mini_controlnet"}
+    )
     sampler = module.sampler
     data = instantiate(config.data, "data", validation={"horse": "assets://horse/test/horse"}).attach(module.backbone)
     data.setup()
     subjects = {clip.triple.id: clip.triple.subject for clip in data.clips["horse"]}
     for source in data.val_dataloader()[0]:
         subject, caption = subjects[source.ids[0]] or "a horse", source.prompts[0]
-        scene = caption.partition(" on ")[2]
-        scene = f"on {scene}" if scene else "across a meadow"
+        before, _, after = caption.partition(subject)
         rebuilt = sampler.backbone.decode_latents(source.latents[0])
         region = edit_region(source.masks, (source.latents.shape[-2], source.latents.shape[-1]))[0]
         outside = 1 - torch.nn.functional.interpolate(region, size=rebuilt.shape[-2:])
         for kind, (pattern, keep) in EDITS.items():
-            prompt = pattern.format(subject=subject, scene=scene, caption=caption.replace(subject, f"[{subject}]", 1))
+            prompt = pattern.format(subject=subject, before=before, after=after)
             sampler.sampling.guidance_scale = 1.0 if kind == "round trip" else guidance
             wanted = replace(request(module, prompt, source.masks[0]), ids=list(source.ids))
             frames = sampler.edit(source, wanted, keep_background=keep)[0]
             [text] = wanted.prompts
             words = encoders.clip.texts([text])[0]
-            before, after = (float(text_alignment(encoders.clip.images(x), words)) for x in (source.frames[0], frames))
+            was, is_now = (float(text_alignment(encoders.clip.images(x), words)) for x in (source.frames[0], frames))
             row: Row = {
                 "edit": kind,
                 "clip": source.ids[0],
-                "text_alignment_before": before,
-                "text_alignment_after": after,
+                "text_alignment_before": was,
+                "text_alignment_after": is_now,
                 "mask_iou": float(mask_iou(encoders.segmenter(frames), source.masks[0], given_frames=0)),
                 "background_psnr": psnr(frames, rebuilt, outside),
                 "psnr": psnr(frames, rebuilt, torch.ones_like(outside)),

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
 from maskvid.model import control
+from maskvid.model.control import Control
 
 ASSETS = "assets://"
 SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -159,6 +160,23 @@ class Backbone:
         return text, marks.to(device), pooled
 
     @torch.no_grad()
+    def control(self, masks: torch.Tensor) -> Control:
+        """What the ControlNet, which must be there, says of pictures with these masks (b, 1, H, W)."""
+        picture = control.control_picture(masks, self.control_picture)
+
+        def residuals(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor, added: Any) -> Any:
+            return self.controlled.controlnet(
+                latents,
+                timesteps,
+                text,
+                controlnet_cond=picture.to(latents),
+                conditioning_scale=self.controlnet_scale,
+                added_cond_kwargs=added,
+                return_dict=False,
+            )
+
+        return residuals
+
     def paint(
         self,
         prompts: list[str],

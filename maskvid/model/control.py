@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from diffusers import AutoPipelineForText2Image, ControlNetModel, DiffusionPipel
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
+
+Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
+"""Latents, timesteps, text and added conditions of n pictures -> residuals of the U-Net's down blocks and middle."""
 
 PICTURES = ("filled", "edge", "scribble")
 

@@ -20,6 +20,7 @@ from maskvid.model.attention import (
     SelfAttentionProcessor,
     SelfSteering,
 )
+from maskvid.model.control import Control
 from maskvid.model.first_frame_input import FirstFrameInput
 from maskvid.model.guide import Guide
 from maskvid.model.mask_input import MaskInput
@@ -156,6 +157,7 @@ class InflatedUNet(nn.Module):
         subject: torch.Tensor | None = None,
         pooled: torch.Tensor | None = None,
         clean_frames: int | None = None,
+        control: Control | None = None,
     ) -> torch.Tensor:
         """Predict noise (or velocity) for a clip.
 
@@ -167,6 +169,7 @@ class InflatedUNet(nn.Module):
             subject: (b, n), 1 at the tokens that name the foreground.
             pooled: (b, p) for backbones with added text conditioning (SDXL).
             clean_frames: Frames at the front that are clean; None for those of the method. A continued video has more.
+            control: A ControlNet's say on a single frame, which the steering does not reach, see `Backbone.control`.
 
         Returns:
             (b, f, c, h, w); for a clean frame 0 it is the 2-D model's and is not meant to be used.
@@ -185,11 +188,15 @@ class InflatedUNet(nn.Module):
             size = torch.tensor([h, w], device=latents.device, dtype=text.dtype) * self.vae_scale_factor
             time_ids = torch.cat([size, torch.zeros_like(size), size]).repeat(b * f, 1)
             added = {"text_embeds": pooled.repeat_interleave(f, 0), "time_ids": time_ids}
+        frames, levels, text = latents.flatten(0, 1), levels.flatten(), text.repeat_interleave(f, 0)
+        down, mid = (None, None) if control is None else control(frames, levels, text, added)
         out = self.unet(
-            latents.flatten(0, 1),
-            levels.flatten(),
-            text.repeat_interleave(f, 0),
+            frames,
+            levels,
+            text,
             added_cond_kwargs=added,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=mid,
             return_dict=False,
         )[0]
         return out.unflatten(0, (b, f))
