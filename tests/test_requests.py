@@ -84,6 +84,14 @@ def test_an_edit_writes_video_and_strip_and_keeps_the_background(run, triples, t
     assert np.abs(frames(kept).astype(int) - frames(free)).mean() > 0.5
 
 
+def test_an_edits_first_frame_is_led_by_its_mask_where_there_is_a_controlnet(run, triples, tmp_path):
+    few = ["sampling.num_inference_steps=3", "keep_background=false"]
+    [free] = edit(configure_edit(run, triples, f"out={tmp_path / 'a'}", *few))
+    control = f"controlnet={save_controlnet(tmp_path / 'control')}"
+    [led] = edit(configure_edit(run, triples, f"out={tmp_path / 'b'}", *few, control))
+    assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
