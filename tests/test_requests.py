@@ -4,6 +4,7 @@ import decord
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from maskvid.config import CONF
 from maskvid.edit import edit
@@ -14,6 +15,20 @@ from tests.backbones import save_backbone
 from tests.data.tiny import make_frames, write_mp4
 from tests.model.test_control import save_controlnet
 from tests.runs import configure, configure_generate
+
+
+def test_a_picture_begins_the_video(run, triples, tmp_path):
+    pixels = make_frames()[3]
+    Image.fromarray(pixels).save(tmp_path / "first.png")
+    write_mp4(tmp_path / "first.mp4", np.stack([pixels] * 2))
+    by_picture, by_video = (
+        generate(configure_generate(run, triples, f"out={tmp_path / kind}", f"first_frame={tmp_path}/first.{kind}"))
+        for kind in ("png", "mp4")
+    )
+    painted = generate(configure_generate(run, triples, f"out={tmp_path / 'c'}"))
+    first, second, other = (frames(paths[0])[0].astype(int) for paths in (by_picture, by_video, painted))
+    assert np.abs(first - second).mean() < 6  # but for the codec, through a VAE of random weights
+    assert np.abs(first - other).mean() > np.abs(first - second).mean()
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def probe(path: Path) -> Extent:
 
 
 def iter_frames(path: Path) -> Iterator[np.ndarray]:
-    """Yield the frames of a video file or a frame folder one at a time, so that long clips fit in memory.
+    """Yield the frames of a video, a frame folder or a single picture one at a time, so that long clips fit in memory.
 
     Yields:
         uint8 (h, w, 3), RGB, at native size.
@@ -82,6 +82,9 @@ def iter_frames(path: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: Missing or unreadable source, or pictures of different sizes in one folder.
     """
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        yield np.asarray(_read_image(path).convert("RGB"))
+        return
     if not path.is_dir():
         yield from _decoded(open_video(path), path)
         return
