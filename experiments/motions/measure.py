@@ -47,7 +47,7 @@ def main() -> None:
             for number, batch in enumerate(loader):
                 masks, caption = batch.masks[0], batch.prompts[0]
                 show = seed == options.seeds[0] and number == 0
-                strips += [(f"real clip: {caption}", strip(batch.frames[0], masks))] if show else []
+                strips += [(f"real clip: {caption}", strip(batch.frames[0], masks, scale=2))] if show else []
                 scores: dict[str, float] = {}
                 for word, says in WORDS.items():
                     subject, place = caption.split(f" {WORDS[motion]} ")
@@ -57,7 +57,7 @@ def main() -> None:
                     with torch.inference_mode():
                         frames = module.sampler.generate(wanted, batch.latents[:, 0])[0]
                     scores[word] = float(mask_iou(encoders.segmenter(frames), masks))
-                    strips += [(wanted.prompts[0], strip(frames, sliding_box(masks)))] if show else []
+                    strips += [(wanted.prompts[0], strip(frames, sliding_box(masks), scale=2))] if show else []
                 own_is_best = float(max(scores, key=scores.__getitem__) == motion)
                 rows.append(
                     {"motion": motion, "clip": batch.ids[0], "seed": seed, **scores, "own_is_best": own_is_best}
