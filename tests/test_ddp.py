@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from maskvid.config import CONF
+from maskvid.evaluate import evaluate
 from maskvid.train import train
 from tests.runs import configure
 from tests.test_train import weights
@@ -113,7 +116,8 @@ def test_processes_of_lightning_within_a_sweep_are_refused(common, tmp_path):
 def test_an_evaluation_by_two_ranks_equals_that_of_one(common, pair, tmp_path):
     both = [f"run={pair}", "trainer=ddp_cpu", "trainer.devices=2", f"out={tmp_path / 'two'}"]
     run_command(both, module="maskvid.evaluate")
-    run_command([f"run={pair}", f"out={tmp_path / 'one'}"], module="maskvid.evaluate")
+    with initialize_config_dir(CONF, version_base="1.3"):
+        evaluate(compose("evaluate", overrides=[f"run={pair}", "trainer.accelerator=cpu", f"out={tmp_path / 'one'}"]))
     found, wanted = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("two", "one"))
     assert found == pytest.approx(wanted, rel=1e-4)
     assert (tmp_path / "two" / "evaluation.json").exists()

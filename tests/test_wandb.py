@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 from maskvid.train import train
@@ -25,11 +26,16 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
             position += left
             continue
         (length,), kind = struct.unpack("<H", data[position + 4 : position + 6]), data[position + 6]
+        if position + 7 + length > len(data):
+            return  # W&B is still writing it
         parts += data[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):  # whole, or the last part
             record = wandb_internal_pb2.Record()
-            record.ParseFromString(parts)
+            try:
+                record.ParseFromString(parts)
+            except DecodeError:
+                return  # half of it is not on the disk yet
             parts = b""
             yield record
 
