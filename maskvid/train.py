@@ -145,7 +145,7 @@ def print_files(run_dir: Path) -> None:
     console.print(f"run: {run_dir}")
     newest = max((run_dir / "samples").glob("step-*"), default=None)
     for kind, suffix in (("video", "mp4"), ("strip", "png")):
-        for path in sorted(newest.rglob(f"*.{suffix}"))[:1] if newest else []:
+        for path in sorted(newest.glob(f"*/*.{suffix}"))[:1] if newest else []:
             console.print(f"{kind}: {path}")
 
 
