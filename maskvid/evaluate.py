@@ -86,12 +86,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         `<set>/<metric>`.
     """
     check_keys(config)
-    if (config.run is None) == (config.videos is None):
-        raise UserError(f"give one of run and videos: {USAGE}")
+    folder = evaluation_folder(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     encoders = instantiate(config.metrics, "metrics")
-    folder = evaluation_folder(config)
     results, rows = (evaluate_files if config.run is None else evaluate_run)(config, encoders, folder)
     if rows:  # on the first process alone
         with atomic_write(folder / "evaluation.json") as path:
@@ -121,7 +119,13 @@ def describe(
 
 
 def evaluation_folder(config: DictConfig) -> Path:
-    """Where the figures go: as asked, else `evaluation` in the (first) run directory or beside the videos."""
+    """Where the figures go: as asked, else `evaluation` in the (first) run directory or beside the videos.
+
+    Raises:
+        UserError: Neither a run nor videos are named, or both.
+    """
+    if (config.run is None) == (config.videos is None):
+        raise UserError(f"give one of run and videos: {USAGE}")
     if config.out:
         return Path(config.out)
     if in_sweep():

@@ -15,6 +15,7 @@ from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
 from maskvid.train import train
 from tests.data.tiny import write_triple
 from tests.runs import configure, configure_generate
+from tests.test_ddp import run_command
 from tests.test_requests import configure_edit
 
 
@@ -69,6 +70,12 @@ def test_what_generate_writes_can_be_scored_and_is_a_folder_of_triples(run, trip
         ("00-a-fox-runs", "1"), ("00-a-fox-runs", "2"), ("01-a-bird", "1"), ("01-a-bird", "2"),
     ]  # fmt: skip
     assert rows[0]["prompt"] == "a fox runs"
+
+
+def test_a_command_that_names_nothing_says_so_without_a_traceback():
+    done = run_command([], module="maskvid.evaluate", expect=1)
+    assert "give one of run and videos" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_edit_is_held_against_its_source(run, triples, tmp_path):
