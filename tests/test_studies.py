@@ -16,6 +16,10 @@ def test_cells_of_the_reviewers_study_compose(name):
     with initialize_config_dir(CONF, version_base="1.3"):
         config = compose("train", overrides=[f"+experiment={cell.experiment}", "run_dir=.", *cell.overrides])
     check_keys(config)
+    # Every cell but the whole method differs from its experiment by what it says it changes.
+    with initialize_config_dir(CONF, version_base="1.3"):
+        plain = compose("train", overrides=[f"+experiment={cell.experiment}", "run_dir=."])
+    assert (config != plain) == bool(cell.overrides)
 
 
 def test_scorings_of_the_reviewers_study_compose():
