@@ -20,6 +20,7 @@ from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_tabl
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.config import instantiate
 from maskvid.diffusion.editing import edit_region
+from maskvid.metrics.background import background_psnr
 from maskvid.metrics.mask import mask_iou
 from maskvid.metrics.text import text_alignment
 from maskvid.request import load_run, request
@@ -33,12 +34,6 @@ EDITS = {
     "style": ("[{subject}]{after}, in a watercolor painting style", False),
     "round trip": ("{before}[{subject}]{after}", False),
 }
-
-
-def psnr(a: torch.Tensor, b: torch.Tensor, where: torch.Tensor) -> float:
-    """In dB over pixels where `where` is 1, of pictures in [-1, 1]."""
-    error = ((a - b) / 2).square() * where
-    return float(-10 * (error.sum() / (where.sum() * a.shape[1]).clamp(min=1)).log10())
 
 
 def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) -> Iterator[tuple[Row, str, np.ndarray]]:
@@ -55,7 +50,7 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
         before, _, after = caption.partition(subject)
         rebuilt = sampler.backbone.decode_latents(source.latents[0])
         region = edit_region(source.masks, (source.latents.shape[-2], source.latents.shape[-1]))[0]
-        outside = 1 - torch.nn.functional.interpolate(region, size=rebuilt.shape[-2:])
+        inside = torch.nn.functional.interpolate(region, size=rebuilt.shape[-2:])
         for kind, (pattern, keep) in EDITS.items():
             prompt = pattern.format(subject=subject, before=before, after=after)
             sampler.sampling.guidance_scale = 1.0 if kind == "round trip" else guidance
@@ -70,8 +65,8 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
                 "text_alignment_before": was,
                 "text_alignment_after": is_now,
                 "mask_iou": float(mask_iou(encoders.segmenter(frames), source.masks[0], given_frames=0)),
-                "background_psnr": psnr(frames, rebuilt, outside),
-                "psnr": psnr(frames, rebuilt, torch.ones_like(outside)),
+                "background_psnr": float(background_psnr(frames, rebuilt, inside)),
+                "psnr": float(background_psnr(frames, rebuilt, torch.zeros_like(inside))),
             }
             shown = strip(frames, source.masks[0], scale=2)
             if kind == next(iter(EDITS)):
