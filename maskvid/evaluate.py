@@ -21,6 +21,7 @@ from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, re
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
+from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
@@ -60,6 +61,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         config.trainer, "trainer", default_root_dir=str(folder), precision=run.trainer.precision, logger=False,
         callbacks=[metrics, VideoLogger(folder=folder, logged_per_set=0)], limit_val_batches=1.0,
     )  # fmt: skip
+    check_launch(trainer, folder_by_clock=in_sweep() and not config.out)
     trainer.validate(module, datamodule=data, verbose=False)
     return metrics.results, metrics.rows if trainer.is_global_zero else []
 

@@ -10,8 +10,12 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from maskvid.errors import UserError
 
 
-def check_launch(trainer: Trainer) -> None:
-    """Refuse launches that would train the wrong thing.
+def check_launch(trainer: Trainer, *, folder_by_clock: bool = True) -> None:
+    """Refuse launches that would compute the wrong thing.
+
+    Args:
+        trainer: Knows how many processes there are, and who starts them.
+        folder_by_clock: Whether the run directory is named by the time unless it is given.
 
     Raises:
         UserError: Lightning would start processes of its own within a sweep, each of which would run the whole sweep;
@@ -30,7 +34,7 @@ def check_launch(trainer: Trainer) -> None:
         )
     given = [*hydra.overrides.task, *hydra.overrides.hydra]
     fixed = ("run_dir=", "hydra.sweep.dir=" if hydra.mode == RunMode.MULTIRUN else "hydra.run.dir=")
-    if not within and not any(override.lstrip("+").startswith(fixed) for override in given):
+    if folder_by_clock and not within and not any(override.lstrip("+").startswith(fixed) for override in given):
         raise UserError(
             "run_dir: the processes were started from outside (torchrun or SLURM), and each would name the run "
             f"directory by its own clock; give {fixed[1]}FOLDER."

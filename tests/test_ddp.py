@@ -113,6 +113,12 @@ def test_processes_of_lightning_within_a_sweep_are_refused(common, tmp_path):
     assert "hydra/launcher=joblib" in done.stderr + done.stdout
 
 
+def test_an_evaluation_by_processes_of_lightning_within_a_sweep_is_refused(pair, tmp_path):
+    more = ["sampling.perturb_strength=1,2", "sampling.perturb=dilate", f"hydra.sweep.dir={tmp_path}"]
+    done = run_command(["-m", f"run={pair}", *TWO[:2], *more], module="maskvid.evaluate", expect=1)
+    assert "hydra/launcher=joblib" in done.stderr + done.stdout
+
+
 def test_an_evaluation_by_two_ranks_equals_that_of_one(common, pair, tmp_path):
     both = [f"run={pair}", "trainer=ddp_cpu", "trainer.devices=2", f"out={tmp_path / 'two'}"]
     run_command(both, module="maskvid.evaluate")
