@@ -194,6 +194,10 @@ def test_some_windows_have_imprecise_masks_and_nothing_else_changes(make):
     assert 6 < changed < 30  # a shift that rounds to nothing changes nothing
 
 
+def test_each_window_knows_its_position_of_which_its_noise_is_a_function(make):
+    assert [position for batch in batches(make(), 5) for position in batch.positions] == list(range(10))
+
+
 def test_fewer_training_clips_are_the_first_ones(make):
     few = {name for batch in batches(make(limit_training=1), 10) for name in batch.ids}
     assert len(few) == 1

@@ -66,4 +66,4 @@ def test_warp_error_leaves_occlusions_out():
     frames[0, :, 20:40, 30:50] = square
     frames[1, :, 20:40, 36:56] = square
     naive = 100 * float((frames[1] - frames[0]).div(2).square().mean())
-    assert float(warp_error(frames)) < 0.5 * naive
+    assert float(warp_error(frames)) < 0.17 * naive  # 0.18 with what is uncovered
