@@ -182,9 +182,7 @@ class VideoSampler:
                 clean,
                 path[-1],
                 control=control,
-                scheduler=make_scheduler(
-                    "DDIMScheduler", schedule=schedule, timestep_spacing="trailing", clip_sample=False
-                ),
+                scheduler=make_scheduler("DDIMScheduler", schedule=schedule, timestep_spacing="trailing"),
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
         assert edited is not None

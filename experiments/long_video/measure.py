@@ -3,9 +3,10 @@
 Four rendered horses cross the picture, turn and come back over 50 frames, eight segments of the window of 8, with the
 runs of the horse study. `carried` is the project's way: each segment begins with the first frame of all and carries the
 last latents. `naive` begins each segment with the decoded and encoded last frame of the one before, and nothing else;
-`chained` does so too, but has the project's drift control, the statistics of its first frame restored. Writes
-results.csv (a row for each way, segment, seed and clip), table.md and strips.png beside this file, and the
-first seed's videos beside its run.
+`chained` does so too, but has the project's drift control, the statistics of its first frame restored. `real` is the
+rendered clip itself through the VAE, which drifts by nothing: what remains of the distance there (an animal's shadow,
+the VAE's own) is no drift. Writes results.csv (a row for each way, segment, seed and clip), table.md and strips.png
+beside this file, and the first seed's videos beside its run.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ def main() -> None:
                 "carried": sampler.stream(batch, first, window=window),
                 "chained": chained(sampler, batch, first, window),
                 "naive": chained(bare, batch, first, window),
+                "real": [sampler.backbone.decode_latents(sampler.backbone.encode_frames(real))[None].cpu()],
             }
             for way, pieces in ways.items():
                 frames = torch.cat([piece[0] for piece in pieces])

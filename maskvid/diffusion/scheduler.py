@@ -37,4 +37,7 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
             f"scheduler.name={name} with prediction_type={given!r}: the backbone predicts {wanted!r}, and a scheduler "
             "that takes it for something else samples noise; leave prediction_type away, or choose one that knows it."
         )
+    if "clip_sample" in known:
+        # Clipping is the default of some and means pictures in [-1, 1]; latents reach far beyond.
+        settings = {"clip_sample": False, **settings}
     return kind.from_config(dict(schedule), **settings)
