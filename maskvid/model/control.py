@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import AutoPipelineForText2Image, ControlNetModel, DiffusionPipeline
+from diffusers import ControlNetModel, DiffusionPipeline
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
@@ -77,6 +77,8 @@ def load_control(path: str, source: str, pipeline: Any, *, variant: str | None, 
             f"latents' size, the VAE makes {factor}; give one that was trained for this backbone."
         )
     controlnet.requires_grad_(False).eval()
+    from diffusers import AutoPipelineForText2Image  # here, as it imports every pipeline there is, for seconds
+
     controlled = AutoPipelineForText2Image.from_pipe(pipeline, controlnet=controlnet)
     controlled.set_progress_bar_config(disable=True)
     return controlled
