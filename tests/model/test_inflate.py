@@ -153,6 +153,8 @@ def test_each_mask_path_alone_makes_the_output_depend_on_the_mask(part):
         elif name.endswith("to_q.weight"):
             parameter.mul_(20)  # random weights attend evenly, and hardly differ in what they attend to
     latents, timesteps, text, steer = clip("mini")
+    video.train()(latents, timesteps, text, **steer)  # so that the range of the mask's features is known
+    video.eval()
     before = video(latents, timesteps, text, **steer)
     elsewhere = torch.cat([steer["masks"][:, :1], steer["masks"][:, 1:].flip(-1)], 1)
     after = video(latents, timesteps, text, **steer | {"masks": elsewhere})
