@@ -15,8 +15,8 @@ class MaskInput(nn.Module):
     channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the frame's own
     mask the first frame's is given, which says what the clean frame shows where.
 
-    A few clips show few shapes, and beyond them convolutions go anywhere: for an elephant that stands still, whose solid
-    body no galloping horse has, features grew to six times what tuning had ever seen, and the picture burst. So tuning
+    A few clips show few shapes, and beyond them convolutions go anywhere: for an elephant that stands still, and whose
+    solid body no horse has, features grew to six times what tuning had ever seen, and the picture burst. So tuning
     remembers the range of each channel (buffers `low` and `high`), and sampling stays within it.
 
     Args:
