@@ -26,6 +26,9 @@ from maskvid.model.control import Control
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Sampling
 
+START_STEPS = 50
+"""Of the inversions that Tune-A-Video and Text2Video-Zero start from, as theirs; a sampler may take far fewer."""
+
 
 class VideoSampler:
     """Samples from an inflated U-Net and its frozen backbone; whatever is drawn is a function of seed and clip.
@@ -246,17 +249,20 @@ class VideoSampler:
         f = batch.masks.shape[1]
         # One generator for each clip: a video does not depend on its neighbours in the batch.
         generators = [seeded(self.seed, "sample", name, *place) for name in batch.ids]
-        steps, schedule = self.sampling.num_inference_steps, self.backbone.scheduler.config
+        schedule = self.backbone.scheduler.config
         if self.noise.start == "drift":
             denoise = self._denoiser(batch)
             return drifting_start(
-                denoise, schedule, first_frame, num_frames=f, num_inference_steps=steps, generators=generators
+                denoise, schedule, first_frame, num_frames=f, num_inference_steps=START_STEPS, generators=generators
             )
         if self.noise.start == "inversion":
             source = self._source_latents(generators, f).to(first_frame)
             denoise = self._denoiser(self._without_prompt(batch))
             clean = self.unet.clean_frames
-            return invert_video(denoise, schedule, source, clean_frames=clean, num_inference_steps=steps)[-1]
+            path = invert_video(
+                denoise, schedule, source, clean_frames=clean, num_inference_steps=START_STEPS, evaluations=1
+            )
+            return path[-1]
         mode = self.noise.sampling_mode or self.noise.mode
         alpha = self.noise.alpha if self.noise.sampling_alpha is None else self.noise.sampling_alpha
         shape = (1, f, *first_frame.shape[1:])
