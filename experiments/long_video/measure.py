@@ -128,7 +128,7 @@ def main() -> None:
                 frames = torch.cat([piece[0] for piece in pieces])
                 for segment, scores in enumerate(scored(frames, masks, encoders, window), start=1):
                     rows.append({"way": way, "segment": segment, "seed": seed, "clip": clip.name, **scores})
-                if seed == options.seeds[0]:
+                if seed == options.seeds[0] and way != "real":
                     title = f"{way}: {clip.caption}"
                     strips.append((title, strip(frames, masks, columns=12, scale=2)))
                     write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames)
