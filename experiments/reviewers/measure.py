@@ -2,7 +2,8 @@
 
 Each cell is a way of tuning; it is tuned once for each seed and scored on the 24 test clips of the horse. What is done
 is kept in runs/reviewers and not repeated, so a stopped study goes on. One CSV for each question beside this file, with
-95 percent bootstrap intervals over seeds and clips, and a figure for those that are curves:
+95 percent bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the
+same clips and seeds, and a figure for those that are curves:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
@@ -74,15 +75,20 @@ def videos(cell: Cell, seeds: Iterable[int], scoring: Scoring) -> dict[tuple[str
 
 
 def rows_of(question: str, seeds: list[int]) -> list[Row]:
-    """The estimates of one question."""
+    """The estimates of one question, and of what differs from its first cell, clip by clip and seed by seed."""
     rows: list[Row] = []
+    first: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
     for labels, name, scoring in QUESTIONS[question]:
-        for (set_name, metric), values in videos(CELLS[name], seeds, scoring).items():
+        cell = videos(CELLS[name], seeds, scoring)
+        first = first or cell
+        for key, values in cell.items():
             found = estimate(values)
+            differs = estimate({video: value - first[key][video] for video, value in values.items()})
             rows.append(
                 {
-                    **labels, "set": set_name, "metric": metric, "mean": found.mean, "low": found.low,
-                    "high": found.high, "seeds": found.seeds, "clips": found.clips,
+                    **labels, "set": key[0], "metric": key[1], "mean": found.mean, "low": found.low,
+                    "high": found.high, "difference": differs.mean, "difference_low": differs.low,
+                    "difference_high": differs.high, "seeds": found.seeds, "clips": found.clips,
                 }
             )  # fmt: skip
     return rows
