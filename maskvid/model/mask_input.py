@@ -25,6 +25,9 @@ class MaskInput(nn.Module):
         width: Channels of the two layers that look at the shape before it is added.
     """
 
+    low: torch.Tensor
+    high: torch.Tensor
+
     def __init__(self, channels: int, *, factor: int, width: int = 64) -> None:
         super().__init__()
         self.factor = factor
