@@ -7,7 +7,7 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.generate import generate
-from maskvid.request import load_run
+from maskvid.request import load_run, request
 from maskvid.train import train
 from tests.runs import configure, configure_generate
 
@@ -57,3 +57,12 @@ def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_pat
         assert noise.var().item() == pytest.approx(1, rel=0.15)
         neighbours = (noise[:, 1:] * noise[:, :-1]).mean() / noise.square().mean()
         assert neighbours.item() == pytest.approx(wanted, abs=0.05)
+
+
+def test_text2video_zero_has_noise_of_its_own_however_few_steps_are_sampled(overrides, tmp_path):
+    train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "data.validation=null"))
+    module, _ = load_run(tmp_path, sampling={"num_inference_steps": 2})
+    batch = request(module, "[a horse] gallops", torch.zeros(3, 1, 32, 48))
+    first = torch.zeros(1, 4, 8, 12)
+    starts = [module.sampler.with_seed(seed)._start(batch, first) for seed in (1, 2)]
+    assert not torch.allclose(starts[0], starts[1])
