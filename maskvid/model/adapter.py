@@ -87,7 +87,11 @@ def mix_adapters(folders: Sequence[str | Path], shares: Sequence[float], unet: I
     start = {name: value.clone() for name, value in unet.steering.state_dict().items()}
     mixed = {name: value.clone() for name, value in start.items()}
     for folder, share in zip(folders, shares, strict=True):
-        for name, value in _read_weights(folder, unet).items():
+        weights = _read_weights(folder, unet)
+        for name in weights:
+            end, other = (".low", ".high") if name.endswith(".low") else (".high", ".low")
+            turned = share < 0 and name.endswith(end)  # a negative share turns the range of a mask input around
+            value = weights[name.removesuffix(end) + other] if turned else weights[name]
             mixed[name] += share * (value - start[name])
     unet.steering.load_state_dict(mixed)
 

@@ -71,3 +71,18 @@ def test_adapters_mix_by_their_shares(tmp_path):
     mix_adapters([tmp_path / "1", tmp_path / "2"], [0.25, 0.5], fresh)
     for name, value in fresh.steering.state_dict().items():
         torch.testing.assert_close(value, start[name] + 0.25 + 1.0)
+
+
+def test_a_negative_share_leaves_ranges_that_hold_something(tmp_path):
+    unet = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
+    state = {name: value.clone() for name, value in unet.steering.state_dict().items()}
+    for name, value in state.items():
+        if name.endswith((".low", ".high")):
+            value.fill_(-2.0 if name.endswith(".low") else 3.0)
+    save_adapter(tmp_path, state, {})
+    mix_adapters([tmp_path], [-0.5], unet)
+    mixed = {
+        name.rpartition(".")[2]: value for name, value in unet.steering.state_dict().items() if "mask_input" in name
+    }
+    assert (mixed["low"] == -1.5).all()
+    assert (mixed["high"] == 1.0).all()
