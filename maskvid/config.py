@@ -217,6 +217,7 @@ class EvaluateConfig:
         metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
         trainer: Arguments of the Lightning trainer that samples a run, on one device or several.
         out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.
+        save_videos: Whether the videos and strips of a run's clips are written, too.
         run_dir: Not to be set: what `trainer` calls `out`.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -242,6 +243,7 @@ class EvaluateConfig:
     metrics: Any = MISSING
     trainer: Any = MISSING
     out: str | None = None
+    save_videos: bool = True
     run_dir: str | None = None
     threads: int | None = None
 

@@ -57,9 +57,10 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     data = instantiate(run.data, "data").attach(module.backbone)
     module.set_names = list(sets)
     metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)
+    callbacks = [metrics, VideoLogger(folder=folder, logged_per_set=0)] if config.save_videos else [metrics]
     trainer = instantiate(
         config.trainer, "trainer", default_root_dir=str(folder), precision=run.trainer.precision, logger=False,
-        callbacks=[metrics, VideoLogger(folder=folder, logged_per_set=0)], limit_val_batches=1.0,
+        callbacks=callbacks, limit_val_batches=1.0,
     )  # fmt: skip
     check_launch(trainer, folder_by_clock=in_sweep() and not config.out)
     trainer.validate(module, datamodule=data, verbose=False)

@@ -42,6 +42,9 @@ def test_a_run_is_scored_as_its_own_final_validation_scored_it(run, tmp_path):
     assert written["clips"] == {"seen": 3}
     assert written["encoders"]["clip"] == "maskvid miniature CLIP"
     assert set(written["conventions"]) == {key.partition("/")[2] for key in found}
+    assert list(tmp_path.rglob("*.mp4"))
+    assert evaluate(configure_evaluate(f"run={run}", f"out={tmp_path / 'bare'}", "save_videos=false")) == found
+    assert not list((tmp_path / "bare").rglob("*.mp4"))
     assert {"torch", "open_clip_torch"} <= set(written["versions"])
 
 

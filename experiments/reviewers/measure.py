@@ -1,9 +1,10 @@
 """What reviewers asked: `python -m experiments.reviewers.measure` (`--only parts shots`, `--seeds 1 2 3`, `--jobs 2`).
 
-Each cell is a way of tuning; it is tuned once for each seed and scored on the 24 test clips of the horse. What is done
-is kept in runs/reviewers and not repeated, so a stopped study goes on. One CSV for each question beside this file, with
-95 percent bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the
-same clips and seeds, and a figure for those that are curves:
+Each cell is a way of tuning; it is tuned once for each seed and scored on the 24 test clips of the horse. The score of
+every video is kept in scores.csv beside this file and not measured again, so a stopped study goes on, also on another
+machine; a run that was stopped goes on from its checkpoint in runs/reviewers. One CSV for each question, with 95 percent
+bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the same clips
+and seeds, and a figure for those that are curves:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
@@ -16,15 +17,20 @@ same clips and seeds, and a figure for those that are curves:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from experiments.reviewers.cells import CELLS, QUESTIONS, Cell, Scoring
+import maskvid.evaluate
+import maskvid.train
+from experiments.reviewers.cells import BUDGET, CELLS, QUESTIONS, Cell, Scoring
 from experiments.reviewers.figures import curves
-from experiments.study import Row, command, write_rows
-from maskvid.metrics.suite import METRICS
+from experiments.reviewers.scores import Scores
+from experiments.study import Row, configure, write_rows
 from maskvid.reporting.intervals import estimate
 
 HERE = Path(__file__).parent
@@ -42,44 +48,69 @@ def tune(cell: Cell, seed: int) -> None:
     if (folder / "adapter" / "adapter.json").exists():
         return
     resume = ["ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
-    command(
-        "train", f"+experiment={cell.experiment}", *cell.overrides, f"seed={seed}", f"run_dir={folder}", "logger=csv",
-        "threads=1", "trainer.limit_val_batches=0", "data.validation=null", "callbacks.progress=null", *resume,
-        log=folder / "log.txt",
+    config = configure(
+        "train", f"+experiment={cell.experiment}", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
+        "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null", "callbacks.progress=null",
+        *resume,
     )  # fmt: skip
+    with quiet(folder / "log.txt"):
+        maskvid.train.train(config)
 
 
-def score(cell: Cell, seed: int, scoring: Scoring) -> None:
-    """Sample and score on one thread."""
+def score(cell: Cell, seed: int, scoring: Scoring) -> Path:
+    """Sample and score on one thread; what is returned has a line for each clip."""
     folder = run_dir(cell, seed) / "scores" / scoring.name
-    if not (folder / "evaluation.json").exists():
-        sets = [f"+sets.{name}={path}" for name, path in scoring.sets.items()]
-        command(
-            "evaluate", f"run={run_dir(cell, seed)}", f"out={folder}", "threads=1", *sets, *scoring.overrides,
-            "+trainer.enable_progress_bar=false", log=folder / "log.txt",
-        )  # fmt: skip
+    per_clip = folder / "metrics_per_clip.csv"
+    if (folder / "evaluation.json").exists():  # written last
+        return per_clip
+    sets = [f"+sets.{name}={path}" for name, path in scoring.sets.items()]
+    config = configure(
+        "evaluate", f"run={run_dir(cell, seed)}", f"out={folder}", "threads=1", "save_videos=false", *sets,
+        *scoring.overrides, "+trainer.enable_progress_bar=false",
+    )  # fmt: skip
+    with quiet(folder / "log.txt"):
+        maskvid.evaluate.evaluate(config)
+    return per_clip
 
 
-def videos(cell: Cell, seeds: Iterable[int], scoring: Scoring) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
-    """Scores by (set, metric) and (seed, clip); the set `all` holds every clip."""
-    found: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
-    for seed in seeds:
-        with (run_dir(cell, seed) / "scores" / scoring.name / "metrics_per_clip.csv").open() as handle:
-            for row in csv.DictReader(handle):
-                for metric in METRICS:
-                    if row.get(metric):
-                        for name in (row["set"], "all"):
-                            key = (str(seed), f"{row['set']}/{row['clip']}")
-                            found.setdefault((name, metric), {})[key] = float(row[metric])
-    return found
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Print into a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as handle, contextlib.redirect_stdout(handle), contextlib.redirect_stderr(handle):
+        yield
 
 
-def rows_of(question: str, seeds: list[int]) -> list[Row]:
+def work(cell: Cell, seed: int, scorings: list[Scoring]) -> dict[str, Path]:
+    """Tune a cell and score it; the name of each scoring with its file."""
+    tune(cell, seed)
+    return {scoring.name: score(cell, seed, scoring) for scoring in scorings}
+
+
+def measure(scores: Scores, questions: list[str], seeds: list[int], jobs: int) -> None:
+    """Tune and score what the questions ask for and has no scores yet, seed by seed, so that whole ones come first."""
+    asked = dict.fromkeys((name, scoring) for question in questions for _, name, scoring in QUESTIONS[question])
+    os.environ["OMP_NUM_THREADS"] = "1"  # before the processes load their libraries
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = {}
+        for seed in seeds:
+            for name in dict.fromkeys(name for name, _ in asked):
+                missing = [s for cell, s in asked if cell == name and (name, seed, s.name) not in scores.rows]
+                if missing:
+                    running[pool.submit(work, CELLS[name], seed, missing)] = (name, seed)
+        for done, future in enumerate(as_completed(running), 1):
+            name, seed = running[future]
+            for scoring, per_clip in future.result().items():
+                scores.add((name, seed, scoring), per_clip)
+            print(f"{done} of {len(running)}: {name}, seed {seed}", flush=True)
+
+
+def rows_of(question: str, scores: Scores, seeds: list[int]) -> list[Row]:
     """The estimates of one question, and of what differs from its first cell, clip by clip and seed by seed."""
     rows: list[Row] = []
     first: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
     for labels, name, scoring in QUESTIONS[question]:
-        cell = videos(CELLS[name], seeds, scoring)
+        cell = scores.videos(name, seeds, scoring.name)
         first = first or cell
         for key, values in cell.items():
             found = estimate(values)
@@ -107,15 +138,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side, of one thread each")
     options = parser.parse_args()
-    asked = [(name, scoring) for question in options.only if question in QUESTIONS
-             for _, name, scoring in QUESTIONS[question]]  # fmt: skip
-    with ThreadPoolExecutor(options.jobs) as pool:
-        # Seed by seed, so that a study that is stopped has whole seeds.
-        for seed in options.seeds:
-            list(pool.map(lambda name, seed=seed: tune(CELLS[name], seed), dict.fromkeys(name for name, _ in asked)))
-            list(pool.map(lambda pair, seed=seed: score(CELLS[pair[0]], seed, pair[1]), dict.fromkeys(asked)))
+    scores = Scores(HERE / "scores.csv")
+    measure(scores, [question for question in options.only if question != "cost"], options.seeds, options.jobs)
     for question in options.only:
-        rows = cost() if question == "cost" else rows_of(question, options.seeds)
+        rows = cost() if question == "cost" else rows_of(question, scores, options.seeds)
         write_rows(HERE / f"{question}.csv", rows)
         for row in rows:
             if row.get("set") == "all" and row.get("metric") == "mask_iou":
