@@ -3,7 +3,9 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.reviewers.cells import CELLS, PARTS, QUESTIONS
+from experiments.reviewers.cells import BUDGET, CELLS, EXACT, PARTS, QUESTIONS
+from experiments.reviewers.measure import missing, rows_of
+from experiments.reviewers.scores import Scores
 from experiments.study import mean_over
 from maskvid.config import CONF, check_keys
 from maskvid.train import train
@@ -13,12 +15,13 @@ from tests.runs import configure
 @pytest.mark.parametrize("name", CELLS)
 def test_cells_of_the_reviewers_study_compose(name):
     cell = CELLS[name]
+    common = [f"+experiment={cell.experiment}", "run_dir=.", *BUDGET]
     with initialize_config_dir(CONF, version_base="1.3"):
-        config = compose("train", overrides=[f"+experiment={cell.experiment}", "run_dir=.", *cell.overrides])
+        config = compose("train", overrides=[*common, *cell.overrides])
     check_keys(config)
     # Every cell but the whole method differs from its experiment by what it says it changes.
     with initialize_config_dir(CONF, version_base="1.3"):
-        plain = compose("train", overrides=[f"+experiment={cell.experiment}", "run_dir=."])
+        plain = compose("train", overrides=common)
     assert (config != plain) == bool(cell.overrides)
 
 
@@ -40,6 +43,30 @@ def test_means_over_a_column_keep_the_others_apart():
     rows = [{"way": way, "clip": clip, "x": value} for way, clip, value in (("a", 1, 1), ("a", 2, 3), ("b", 1, 5))]
     assert mean_over(rows, "clip", ["x"]) == [{"way": "a", "x": 2}, {"way": "b", "x": 5}]
     assert mean_over([{"way": "a", "clip": 1, "x": ""}], "clip", ["x"]) == [{"way": "a", "x": ""}]
+
+
+def test_scores_of_the_reviewers_study_are_kept_and_compared_clip_by_clip(tmp_path):
+    """What has scores is not asked for again, in a checkout without runs either."""
+    scores = Scores(tmp_path / "scores.csv")
+    cells = [name for _, name, _ in QUESTIONS["attribution"]]
+    todo = [(name, seed) for seed in (1, 2) for name in cells]
+    assert missing(scores, ["attribution", "parts"], [1, 2]).keys() > set(todo)
+    for nth, (name, seed) in enumerate(todo):
+        assert missing(scores, ["attribution"], [1, 2]) == {left: [EXACT] for left in todo[nth:]}
+        per_clip = tmp_path / f"{name}-{seed}.csv"
+        iou = {"a": 0.5, "b": 0.9}  # clips differ more than cells do
+        lines = [f"seen,{clip},7,text,{value - 0.1 * cells.index(name):.3f}," for clip, value in iou.items()]
+        per_clip.write_text("\n".join(["set,clip,seed,prompt,mask_iou,diversity", *lines]) + "\n")
+        scores.add((name, seed, "exact"), per_clip)
+        scores = Scores(scores.path)
+    assert not missing(scores, ["attribution"], [1, 2])
+    rows = {(row["mask"], row["tuned"], row["set"]): row for row in rows_of("attribution", scores, [1, 2])}
+    assert len(rows) == 2 * 4  # no metric but the one that was measured
+    second = rows[True, False, "all"]
+    assert (second["mean"], second["difference"]) == pytest.approx((0.6, -0.1))
+    assert second["difference_low"] == pytest.approx(second["difference_high"])  # paired: all clips lose alike
+    assert second["low"] < second["high"]
+    assert (second["seeds"], second["clips"]) == (2, 2)
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -2,9 +2,9 @@
 
 Each cell is a way of tuning; it is tuned once for each seed and scored on the 24 test clips of the horse. The score of
 every video is kept in scores.csv beside this file and not measured again, so a stopped study goes on, also on another
-machine; a run that was stopped goes on from its checkpoint in runs/reviewers. One CSV for each question, with 95 percent
-bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the same clips
-and seeds, and a figure for those that are curves:
+machine; a run that was stopped goes on from its checkpoint in runs/reviewers. One CSV for each question, with 95
+percent bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the
+same clips and seeds, and a figure for those that are curves:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
@@ -87,17 +87,23 @@ def work(cell: Cell, seed: int, scorings: list[Scoring]) -> dict[str, Path]:
     return {scoring.name: score(cell, seed, scoring) for scoring in scorings}
 
 
-def measure(scores: Scores, questions: list[str], seeds: list[int], jobs: int) -> None:
-    """Tune and score what the questions ask for and has no scores yet, seed by seed, so that whole ones come first."""
+def missing(scores: Scores, questions: list[str], seeds: list[int]) -> dict[tuple[str, int], list[Scoring]]:
+    """What the questions ask for and has no scores yet: scorings by cell and seed, whole seeds first."""
     asked = dict.fromkeys((name, scoring) for question in questions for _, name, scoring in QUESTIONS[question])
+    found: dict[tuple[str, int], list[Scoring]] = {}
+    for seed in seeds:
+        for name, scoring in asked:
+            if (name, seed, scoring.name) not in scores.rows:
+                found.setdefault((name, seed), []).append(scoring)
+    return found
+
+
+def measure(scores: Scores, questions: list[str], seeds: list[int], jobs: int) -> None:
+    """Tune and score what is missing, so many cells at a time, and keep the scores of each as soon as it is done."""
     os.environ["OMP_NUM_THREADS"] = "1"  # before the processes load their libraries
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {}
-        for seed in seeds:
-            for name in dict.fromkeys(name for name, _ in asked):
-                missing = [s for cell, s in asked if cell == name and (name, seed, s.name) not in scores.rows]
-                if missing:
-                    running[pool.submit(work, CELLS[name], seed, missing)] = (name, seed)
+        todo = missing(scores, questions, seeds)
+        running = {pool.submit(work, CELLS[name], seed, todo[name, seed]): (name, seed) for name, seed in todo}
         for done, future in enumerate(as_completed(running), 1):
             name, seed = running[future]
             for scoring, per_clip in future.result().items():
