@@ -21,7 +21,8 @@ PARTS = (
 )
 SHOTS = (1, 2, 4, 8)
 BUDGET = ("data.batch_size=1", "trainer.max_steps=480")
-"""Of every cell: three eighths of the horse's tuning, so that the study takes eight hours of a core, not twenty."""
+"""Of every cell: three eighths of the horse's tuning, so that the study takes eight hours of a core, not fifteen.
+A study at another budget begins by deleting scores.csv and runs/reviewers."""
 
 
 @dataclass(frozen=True)

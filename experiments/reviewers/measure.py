@@ -99,16 +99,26 @@ def missing(scores: Scores, questions: list[str], seeds: list[int]) -> dict[tupl
 
 
 def measure(scores: Scores, questions: list[str], seeds: list[int], jobs: int) -> None:
-    """Tune and score what is missing, so many cells at a time, and keep the scores of each as soon as it is done."""
+    """Tune and score what is missing, so many cells at a time, and keep the scores of each as soon as it is done.
+
+    Raises:
+        SystemExit: Cells failed; those that did not have their scores all the same.
+    """
+    failed = []
     os.environ["OMP_NUM_THREADS"] = "1"  # before the processes load their libraries
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         todo = missing(scores, questions, seeds)
         running = {pool.submit(work, CELLS[name], seed, todo[name, seed]): (name, seed) for name, seed in todo}
         for done, future in enumerate(as_completed(running), 1):
             name, seed = running[future]
-            for scoring, per_clip in future.result().items():
-                scores.add((name, seed, scoring), per_clip)
+            if error := future.exception():
+                failed.append(f"{name}, seed {seed}: {error!r}; what it printed is in {run_dir(CELLS[name], seed)}")
+            else:
+                for scoring, per_clip in future.result().items():
+                    scores.add((name, seed, scoring), per_clip)
             print(f"{done} of {len(running)}: {name}, seed {seed}", flush=True)
+    if failed:
+        raise SystemExit("\n".join(["failed, and tried again by the same command:", *failed]))
 
 
 def rows_of(question: str, scores: Scores, seeds: list[int]) -> list[Row]:
