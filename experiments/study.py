@@ -33,24 +33,17 @@ HEADLINES = (
 Row = dict[str, object]
 
 
-def command(entry: str, *arguments: str, log: Path | None = None) -> None:
+def command(entry: str, *arguments: str) -> None:
     """Run an entry point as a user does, in a process of its own.
 
     Args:
         entry: `train`, `evaluate`, ...
         arguments: Of it.
-        log: File for what it prints; None leaves that on the screen.
 
     Raises:
-        CalledProcessError: It failed; the log says why.
+        CalledProcessError: It failed; the screen says why.
     """
-    line = [sys.executable, "-m", f"maskvid.{entry}", *arguments]
-    if log is None:
-        subprocess.run(line, check=True)
-        return
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as handle:
-        subprocess.run(line, check=True, stdout=handle, stderr=subprocess.STDOUT)
+    subprocess.run([sys.executable, "-m", f"maskvid.{entry}", *arguments], check=True)
 
 
 def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str, float]:

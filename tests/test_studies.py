@@ -3,7 +3,8 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.reviewers.cells import BUDGET, CELLS, EXACT, PARTS, QUESTIONS
+from experiments.reviewers import measure
+from experiments.reviewers.cells import BUDGET, CELLS, EXACT, PARTS, QUESTIONS, Cell
 from experiments.reviewers.measure import missing, rows_of
 from experiments.reviewers.scores import Scores
 from experiments.study import mean_over
@@ -67,6 +68,22 @@ def test_scores_of_the_reviewers_study_are_kept_and_compared_clip_by_clip(tmp_pa
     assert second["difference_low"] == pytest.approx(second["difference_high"])  # paired: all clips lose alike
     assert second["low"] < second["high"]
     assert (second["seeds"], second["clips"]) == (2, 2)
+
+
+def test_a_cell_that_fails_loses_no_others_scores_and_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where runs/reviewers lies
+    broken, done = Cell("broken", ("data.train=nowhere",)), Cell("done")
+    monkeypatch.setattr(measure, "CELLS", {"broken": broken, "done": done})
+    monkeypatch.setitem(QUESTIONS, "attribution", [({}, "broken", EXACT), ({}, "done", EXACT)])
+    scored = tmp_path / "runs/reviewers/done-1/scores/exact"
+    (tmp_path / "runs/reviewers/done-1/adapter").mkdir(parents=True)
+    (tmp_path / "runs/reviewers/done-1/adapter/adapter.json").touch()
+    scored.mkdir(parents=True)
+    (scored / "evaluation.json").touch()
+    (scored / "metrics_per_clip.csv").write_text("set,clip,seed,mask_iou\nseen,a,7,0.5\n")
+    with pytest.raises(SystemExit, match=r"broken, seed 1: .*nowhere"):
+        measure.measure(Scores(tmp_path / "scores.csv"), ["attribution"], [1], jobs=1)
+    assert missing(Scores(tmp_path / "scores.csv"), ["attribution"], [1]) == {("broken", 1): [EXACT]}
 
 
 @pytest.mark.parametrize("part", PARTS)
