@@ -19,7 +19,7 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
 
     - `dilate`, `erode`: the outline moves by `strength` pixels of a picture of 64 rows.
     - `shift`: the whole sequence moves by twice as many pixels, in a direction drawn once.
-    - `drop`: a tenth of the frames for each strength, drawn among all but the first, repeat the mask before.
+    - `drop`: an eighth of the frames for each strength, drawn among all but the first, repeat the mask before.
     - `boxes`: a fifth of the frames for each strength, drawn among all, are reduced to bounding boxes; 5 is all.
 
     Args:
@@ -51,7 +51,7 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
         angle = generator.uniform(0, 2 * np.pi)
         return shifted(masks, round(2 * pixels * np.sin(angle)), round(2 * pixels * np.cos(angle)))
     if kind == "drop":
-        dropped = generator.permutation(np.arange(1, count))[: round(strength / 10 * count)]
+        dropped = generator.permutation(np.arange(1, count))[: round(strength / 8 * count)]
         kept = np.where(np.isin(np.arange(count), dropped), 0, np.arange(count))
         return masks[torch.from_numpy(np.maximum.accumulate(kept))]
     boxed = torch.zeros(count, 1, 1, 1, dtype=torch.bool)
