@@ -71,6 +71,7 @@ CELLS = {
         Cell("no_mask_untuned", ("+ablation=no_mask", "method.trained=false")),
         *(Cell(part, (f"+ablation={part}",)) for part in PARTS),
         *(Cell(f"{part}-640x2", (f"+ablation={part}", *WHOLE_BUDGET)) for part in ("whole", *OPEN)),
+        *(Cell(f"{part}_untuned", (f"+ablation={part}", "method.trained=false")) for part in OPEN),
         Cell("perturbed", ("data.perturb_masks=0.5",)),
         *(Cell(f"shots-{count}", (f"data.limit_training={count}",)) for count in SHOTS),
         Cell("motions", ("data.box_masks=0",), "motions"),
@@ -88,6 +89,7 @@ QUESTIONS: dict[str, list[tuple[Labels, str, Scoring]]] = {
     ],
     "parts": [({"part": name}, name, EXACT) for name in ("whole", *PARTS)],
     "attentions": [({"part": name}, f"{name}-640x2", EXACT) for name in ("whole", *OPEN)],
+    "untuned": [({"part": name}, f"{name}_untuned", EXACT) for name in ("whole", *OPEN, "no_mask")],
     "robustness": [
         ({"trained_on": trained_on, "kind": kind, "strength": strength}, name, scoring)
         for trained_on, name in (("exact masks", "whole"), ("imprecise masks", "perturbed"))

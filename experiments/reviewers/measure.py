@@ -9,6 +9,7 @@ same clips and seeds, and a figure for those that are curves:
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
 - attentions: the two mask attentions again, at the horse's own budget
+- untuned: and without any tuning, where nothing else knows of the masks
 - robustness: masks made imprecise in five ways and strengths; does training with imprecise masks mend it?
 - shots: 1, 2, 4, 8 and 12 training clips
 - motions: one adapter for three motions, or one each
