@@ -25,7 +25,7 @@ BUDGET = ("data.batch_size=1", "trainer.max_steps=480")
 A study at another budget begins by deleting scores.csv and runs/reviewers."""
 WHOLE_BUDGET = ("data.batch_size=2", "trainer.max_steps=640")
 """The horse's own: for the parts whose worth three eighths leave open."""
-OPEN = ("no_mask_attention", "no_mask_cross_attention")
+MASK_ATTENTIONS = ("no_mask_attention", "no_mask_cross_attention")
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ CELLS = {
         Cell("no_mask", ("+ablation=no_mask",)),
         Cell("no_mask_untuned", ("+ablation=no_mask", "method.trained=false")),
         *(Cell(part, (f"+ablation={part}",)) for part in PARTS),
-        *(Cell(f"{part}-640x2", (f"+ablation={part}", *WHOLE_BUDGET)) for part in ("whole", *OPEN)),
-        *(Cell(f"{part}_untuned", (f"+ablation={part}", "method.trained=false")) for part in OPEN),
+        *(Cell(f"{part}-640x2", (f"+ablation={part}", *WHOLE_BUDGET)) for part in ("whole", *MASK_ATTENTIONS)),
+        *(Cell(f"{part}_untuned", (f"+ablation={part}", "method.trained=false")) for part in MASK_ATTENTIONS),
         Cell("perturbed", ("data.perturb_masks=0.5",)),
         *(Cell(f"shots-{count}", (f"data.limit_training={count}",)) for count in SHOTS),
         Cell("motions", ("data.box_masks=0",), "motions"),
@@ -88,8 +88,8 @@ QUESTIONS: dict[str, list[tuple[Labels, str, Scoring]]] = {
         ({"mask": False, "tuned": False}, "no_mask_untuned", EXACT),
     ],
     "parts": [({"part": name}, name, EXACT) for name in ("whole", *PARTS)],
-    "attentions": [({"part": name}, f"{name}-640x2", EXACT) for name in ("whole", *OPEN)],
-    "untuned": [({"part": name}, f"{name}_untuned", EXACT) for name in ("whole", *OPEN, "no_mask")],
+    "attentions": [({"part": name}, f"{name}-640x2", EXACT) for name in ("whole", *MASK_ATTENTIONS)],
+    "untuned": [({"part": name}, f"{name}_untuned", EXACT) for name in ("whole", *MASK_ATTENTIONS, "no_mask")],
     "robustness": [
         ({"trained_on": trained_on, "kind": kind, "strength": strength}, name, scoring)
         for trained_on, name in (("exact masks", "whole"), ("imprecise masks", "perturbed"))
