@@ -1,5 +1,12 @@
 """What the studies will run composes: a typo would otherwise show after hours."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -84,6 +91,33 @@ def test_a_cell_that_fails_loses_no_others_scores_and_is_named(tmp_path, monkeyp
     with pytest.raises(SystemExit, match=r"broken, seed 1: .*nowhere"):
         measure.measure(Scores(tmp_path / "scores.csv"), ["attribution"], [1], jobs=1)
     assert missing(Scores(tmp_path / "scores.csv"), ["attribution"], [1]) == {("broken", 1): [EXACT]}
+
+
+def test_the_workers_of_a_study_that_is_stopped_end_with_it(tmp_path):
+    script = tmp_path / "study.py"
+    script.write_text(
+        "import multiprocessing, os, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from experiments.reviewers.measure import end_with_the_study\n"
+        "if __name__ == '__main__':\n"
+        "    spawn = multiprocessing.get_context('spawn')\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_the_study)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(time.sleep, 300)\n"
+        "    time.sleep(300)\n"
+    )
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+    ) as study:
+        assert study.stdout is not None
+        worker = int(study.stdout.readline())
+        study.kill()
+        try:
+            study.communicate(timeout=30)  # returns once nobody holds the other end, the worker neither
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("part", PARTS)

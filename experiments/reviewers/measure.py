@@ -23,6 +23,7 @@ import contextlib
 import csv
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -89,6 +90,13 @@ def work(cell: Cell, seed: int, scorings: list[Scoring]) -> dict[str, Path]:
     return {scoring.name: score(cell, seed, scoring) for scoring in scorings}
 
 
+def end_with_the_study() -> None:
+    """End this worker as soon as the study has: it holds work waiting, and would do it beside the next study's."""
+    study = multiprocessing.parent_process()
+    assert study is not None
+    threading.Thread(target=lambda: (study.join(), os._exit(1)), daemon=True).start()
+
+
 def missing(scores: Scores, questions: list[str], seeds: list[int]) -> dict[tuple[str, int], list[Scoring]]:
     """What the questions ask for and has no scores yet: scorings by cell and seed, whole seeds first."""
     asked = dict.fromkeys((name, scoring) for question in questions for _, name, scoring in QUESTIONS[question])
@@ -108,7 +116,8 @@ def measure(scores: Scores, questions: list[str], seeds: list[int], jobs: int) -
     """
     failed = []
     os.environ["OMP_NUM_THREADS"] = "1"  # before the processes load their libraries
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=end_with_the_study) as pool:
         todo = missing(scores, questions, seeds)
         running = {pool.submit(work, CELLS[name], seed, todo[name, seed]): (name, seed) for name, seed in todo}
         for done, future in enumerate(as_completed(running), 1):
