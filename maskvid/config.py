@@ -114,7 +114,6 @@ class SamplingOverrides:
     samples: int | None = None
     perturb: str | None = None
     perturb_strength: int | None = None
-    fps: float | None = None
 
 
 @dataclass
@@ -129,7 +128,8 @@ class RequestConfig:
         num_frames: Null takes the run's.
         height: Null takes the run's.
         width: Null takes the run's.
-        mask_stride: Distance between the mask frames used, in source frames; null takes the run's.
+        mask_fps: Frames a second of the masks; null takes the file's own, and where it does not say, a mask for each
+            frame. Videos have as many as the clips the run was tuned on (`data.fps`).
         seed: Same seed, same video.
         out: Folder for the files; null makes `generated` in the run directory.
         sampling: Overrides of the run's sampling settings.
@@ -147,7 +147,7 @@ class RequestConfig:
     num_frames: int | None = None
     height: int | None = None
     width: int | None = None
-    mask_stride: int | None = None
+    mask_fps: float | None = None
     seed: int = 0
     out: str | None = None
     sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
@@ -175,11 +175,13 @@ class EditConfig(RequestConfig):
 
     Attributes:
         source: The clip to edit; `masks` are its own.
+        source_fps: Its frames a second; null takes the file's own.
         source_prompt: What it shows; it makes the inversion truer.
         keep_background: Whether everything outside the masks stays the source's.
     """
 
     source: str = MISSING
+    source_fps: float | None = None
     source_prompt: str = ""
     keep_background: bool = True
 
@@ -211,8 +213,8 @@ class EvaluateConfig:
         source: The clip it was edited from, or a folder with one of the same name for each video.
         height: Rows that videos are read at; null takes the masks', else the video's own.
         width: Columns likewise.
-        mask_stride: Distance between the masks used.
-        source_stride: Distance between the source's frames used.
+        mask_fps: Frames a second of the masks; null takes the files' own. As many masks as frames need none.
+        source_fps: Frames a second of the source, likewise.
         given_frames: Leading frames that mask scores leave out, because the model was given them.
         metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
         trainer: Arguments of the Lightning trainer that samples a run, on one device or several.
@@ -237,8 +239,8 @@ class EvaluateConfig:
     source: str | None = None
     height: int | None = None
     width: int | None = None
-    mask_stride: int = 1
-    source_stride: int = 1
+    mask_fps: float | None = None
+    source_fps: float | None = None
     given_frames: int = 1
     metrics: Any = MISSING
     trainer: Any = MISSING

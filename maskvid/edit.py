@@ -11,9 +11,10 @@ import torch
 from omegaconf import DictConfig
 
 from maskvid.config import CONF, entry_point, register
-from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.decode import read_clip
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
+from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
 from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, quote_prompts, request
@@ -36,21 +37,14 @@ def edit(config: DictConfig) -> list[Path]:
 
 def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
     height, width = config.height or run.data.height, config.width or run.data.width
-    stride = config.mask_stride or run.data.frame_stride
-    num_frames = config.num_frames or run.data.num_frames
+    num_frames, fps = config.num_frames or run.data.num_frames, run.data.fps
     if num_frames > run.data.num_frames:
         raise UserError(
             f"num_frames={num_frames}: the run's windows have {run.data.num_frames}; edit longer clips in parts."
         )
-    masks = read_masks(config.masks, num_frames, height, width, frame_stride=stride)
-    span = (num_frames - 1) * stride + 1
-    pixels = decode_frames(Path(config.source), height, width, limit=span)
-    if len(pixels) < span:
-        raise UserError(
-            f"source={config.source} has {len(pixels)} frames; num_frames={num_frames} at mask_stride={stride} needs "
-            f"{span}."
-        )
-    frames = frames_to_float(pixels[::stride])
+    at = evenly(num_frames, fps)
+    frames, clock = read_clip(config.source, at, height, width, source_fps=config.source_fps)
+    masks = read_masks(config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps)
     latents = module.backbone.encode_frames(frames).unsqueeze(0)
     given = replace(request(module, config.source_prompt, masks), latents=latents)
     paths = []
@@ -60,10 +54,10 @@ def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Pa
         name = file_name(index, text, config.seed)
         video = module.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = output_folder(config) / f"edit-{name}.mp4"
-        paths.append(write_video(path, video, module.sampler.sampling.fps))
+        paths.append(write_video(path, video, fps))
         sample = Sample("edited", name, text, video, masks, reference=frames)
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
-        write_sidecars(path, prompt, masks)
+        write_sidecars(path, prompt, masks, fps)
     return paths
 
 

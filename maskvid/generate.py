@@ -13,6 +13,7 @@ from rich.console import Console
 
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, entry_point, register
+from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
 from maskvid.request import (
@@ -48,8 +49,9 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
     if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
         sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"
     size = height, width = config.height or run.data.height, config.width or run.data.width
-    stride = config.mask_stride or run.data.frame_stride
-    masks = read_masks(config.masks, config.num_frames or run.data.num_frames, height, width, frame_stride=stride)
+    fps = run.data.fps
+    at = evenly(config.num_frames or run.data.num_frames, fps)
+    masks = read_masks(config.masks, at, height, width, mask_fps=config.mask_fps)
     first = None if config.first_frame is None else module.backbone.encode_frames(read_picture(config, size))
     batches = [request(module, prompt, masks) for prompt in prompts_of(config)]
     shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
@@ -69,10 +71,10 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
         name = file_name(index, text, config.seed)
         latent = sampler.paint_first_frame([text], batch.masks[:, 0], [text]) if first is None else first
         path = output_folder(config) / f"{name}.mp4"
-        paths.append(write_video(path, frames_of(batch, latent), sampler.sampling.fps))
+        paths.append(write_video(path, frames_of(batch, latent), fps))
         sample = Sample("generated", name, text, torch.stack([kept[i] for i in shown]), masks[shown])
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
-        write_sidecars(path, prompt, masks)
+        write_sidecars(path, prompt, masks, fps)
     return paths
 
 

@@ -35,6 +35,7 @@ class MaskVidModule(LightningModule):
         sampling: Sampling settings.
         foreground_weight: See `first_frame_loss`.
         use_masks: False trains and samples without any mask path (the mask is still used to measure).
+        fps: Frames a second of the training windows, at which what is sampled is played.
         set_names: Validation sets in the order of the data module's loaders.
         shard_backbone: Whether processes share the frozen U-Net's weights out, see `maskvid.model.shard`.
         seed: Everything drawn is a function of this and the position, in validation of this and the clip.
@@ -49,6 +50,7 @@ class MaskVidModule(LightningModule):
         noise: Noise,
         optim: Optim,
         sampling: Sampling,
+        fps: float,
         foreground_weight: float = 0.0,
         use_masks: bool = True,
         set_names: list[str] | None = None,
@@ -66,7 +68,7 @@ class MaskVidModule(LightningModule):
             unet, backbone, scheduler, noise=noise, sampling=sampling, use_masks=use_masks, seed=seed
         )
         self.noise, self.optim = noise, optim
-        self.foreground_weight = foreground_weight
+        self.foreground_weight, self.fps = foreground_weight, fps
         self.set_names = set_names or []
         self.seed = seed
         self.shard_backbone = shard_backbone
@@ -139,7 +141,7 @@ class MaskVidModule(LightningModule):
                 frames=videos[i],
                 masks=masks[i].cpu(),
                 reference=None if batch.frames is None else batch.frames[i].cpu(),
-                fps=sampler.sampling.fps,
+                fps=self.fps,
                 seed=seed,
             )
             for i in range(len(batch))

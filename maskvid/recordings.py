@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.check import FOLDER_FPS
+from maskvid.data.decode import decode_frames, frames_to_float, read_clip
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
 from maskvid.masks.read import VIDEO_SUFFIXES, images_in, iter_frames, iter_masks
+from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
 from maskvid.request import split_subject
 
@@ -55,18 +57,15 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
         size = next(iter_frames(triple.video) if triple.mask is None else iter_masks(triple.mask)).shape
         height, width = config.height or size[0], config.width or size[1]
         frames = frames_to_float(decode_frames(triple.video, height, width))
-        count, masks, source = len(frames), None, None
+        masks, source = None, None
+        times = frame_times(triple.video, len(frames), fps=triple.fps)
+        times = evenly(len(frames), FOLDER_FPS) if times is None else times
         if triple.mask is not None:
-            masks = read_masks(str(triple.mask), count, height, width, frame_stride=config.mask_stride)
+            masks = read_masks(triple.mask, times, height, width, clock=times, mask_fps=config.mask_fps)
         if config.source is not None:
-            path = Path(config.source)
+            path = Path(config.source).expanduser()
             path = path / triple.video.name if path.is_dir() else path
-            pixels = decode_frames(path, height, width)[:: config.source_stride][:count]
-            if len(pixels) < count:
-                raise UserError(
-                    f"source={path} has {len(pixels)} frames at source_stride={config.source_stride}; not {count}."
-                )
-            source = frames_to_float(pixels)
+            source, _ = read_clip(path, times, height, width, source_fps=config.source_fps)
         name, _, seed = triple.id.rpartition("-seed")
         known = name and seed.isdigit()
         yield Recording(

@@ -78,7 +78,6 @@ class Sampling:
         perturb: Kind of imprecision given to the masks of validation clips, see `maskvid.masks.perturb`; the videos are
             scored by the exact ones. Null leaves them exact.
         perturb_strength: 0 to 5.
-        fps: Of the files written.
     """
 
     num_inference_steps: int = 25
@@ -89,7 +88,6 @@ class Sampling:
     samples: int = 1
     perturb: str | None = None
     perturb_strength: int = 0
-    fps: float = 8.0
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""

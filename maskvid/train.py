@@ -44,6 +44,7 @@ def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -
         noise=Noise(**config.method.noise),
         optim=Optim(**config.optim),
         sampling=Sampling(**config.sampling),
+        fps=config.data.fps,
         foreground_weight=config.method.foreground_weight,
         use_masks=config.method.use_masks,
         set_names=set_names,

@@ -144,16 +144,18 @@ def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:
     images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
 
 
-def write_sidecars(path: Path, prompt: str, masks: torch.Tensor) -> None:
+def write_sidecars(path: Path, prompt: str, masks: torch.Tensor, fps: float) -> None:
     """Write the prompt and the masks of a generated video beside it, as training data lie: `a.txt` and `a.mask.npz`.
 
     Args:
         path: Of the video.
         prompt: With the subject in brackets.
         masks: float (f, 1, h, w) in [0, 1], at the size the model worked at.
+        fps: Frames a second, kept beside the masks.
     """
     with atomic_write(path.with_suffix(".mask.npz")) as temporary, temporary.open("wb") as handle:
-        np.savez_compressed(handle, masks=masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy())
+        pixels = masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy()
+        np.savez_compressed(handle, masks=pixels, fps=np.float64(fps))
     with atomic_write(path.with_suffix(".txt")) as temporary:
         temporary.write_text(prompt + "\n")
 

@@ -32,7 +32,7 @@ def overrides(triples, tiny_backbone, tmp_path_factory):
         "data.height=32",
         "data.width=48",
         "data.num_frames=3",
-        "data.frame_stride=2",
+        "data.fps=4",
         f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
         "backbone=folder",
         f"backbone.path={tiny_backbone}",

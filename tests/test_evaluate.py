@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -75,6 +76,22 @@ def test_what_generate_writes_can_be_scored_and_is_a_folder_of_triples(run, trip
     assert rows[0]["prompt"] == "a fox runs"
 
 
+def test_masks_and_source_of_another_frame_rate_follow_the_video(run, triples, tmp_path):
+    """The masks that were asked with, at the clip's rate, score a video at the run's as its own sidecar does."""
+    generate(configure_generate(run, triples, f"out={tmp_path}", "prompt='[a fox] runs'"))
+    [path] = tmp_path.glob("*.mp4")
+    own, given = (
+        evaluate(
+            configure_evaluate(f"videos={path}", f"masks={masks}", f"out={tmp_path / name}", "height=32", "width=48")
+        )
+        for name, masks in (("a", path.with_suffix(".mask.npz")), ("b", f"{triples}/one.npz"))
+    )
+    assert own == given
+    np.savez(tmp_path / "rateless.npz", masks=np.load(triples / "one.npz")["masks"])
+    with pytest.raises(UserError, match="10 frames for the clip's 3 and does not say its frame rate; give mask_fps"):
+        evaluate(configure_evaluate(f"videos={path}", f"masks={tmp_path}/rateless.npz", f"out={tmp_path / 'c'}"))
+
+
 def test_a_command_that_names_nothing_says_so_without_a_traceback():
     done = run_command([], module="maskvid.evaluate", expect=1)
     assert "give one of run and videos" in done.stderr
@@ -84,9 +101,7 @@ def test_a_command_that_names_nothing_says_so_without_a_traceback():
 def test_an_edit_is_held_against_its_source(run, triples, tmp_path):
     [path] = edit(configure_edit(run, triples, f"out={tmp_path}"))
     single = [f"videos={path}", "prompt='[a fox] runs'", f"masks={path.with_suffix('.mask.npz')}"]
-    found = evaluate(
-        configure_evaluate(*single, f"source={triples}/one.mp4", "source_stride=2", f"out={tmp_path / 'b'}")
-    )
+    found = evaluate(configure_evaluate(*single, f"source={triples}/one.mp4", f"out={tmp_path / 'b'}"))
     assert "videos/background_psnr" in found  # of a VAE of random weights, whatever the value
 
 

@@ -43,10 +43,12 @@ def frames(path) -> np.ndarray:
 
 
 def test_a_video_longer_than_the_window_begins_like_the_short_one(run, triples, tmp_path):
-    short = generate(configure_generate(run, triples, f"out={tmp_path / 'a'}", "mask_stride=1"))[0]
-    long = generate(configure_generate(run, triples, f"out={tmp_path / 'b'}", "mask_stride=1", "num_frames=9"))[0]
+    short = generate(configure_generate(run, triples, f"out={tmp_path / 'a'}", "mask_fps=4"))[0]
+    long = generate(configure_generate(run, triples, f"out={tmp_path / 'b'}", "mask_fps=4", "num_frames=9"))[0]
     assert len(frames(short)) == 3
     assert len(frames(long)) == 9
+    assert decord.VideoReader(str(long)).get_avg_fps() == 4  # that of the run's windows
+    assert np.load(long.with_suffix(".mask.npz"))["fps"] == 4
     assert np.abs(frames(long)[:3].astype(int) - frames(short)).mean() < 2  # but for the video codec
     assert long.with_suffix(".png").exists()
 
@@ -83,7 +85,7 @@ def test_a_controlnet_asked_for_must_be_there(overrides, tmp_path):
 def test_methods_without_a_clean_frame_make_no_long_video(overrides, triples, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "data.validation=null"))
     with pytest.raises(UserError, match="num_frames=9"):
-        generate(configure_generate(tmp_path, triples, "mask_stride=1", "num_frames=9"))
+        generate(configure_generate(tmp_path, triples, "mask_fps=4", "num_frames=9"))
 
 
 def configure_edit(run, triples, *more):
@@ -96,6 +98,7 @@ def test_an_edit_writes_video_and_strip_and_keeps_the_background(run, triples, t
     [kept] = edit(configure_edit(run, triples, f"out={tmp_path / 'a'}"))
     [free] = edit(configure_edit(run, triples, f"out={tmp_path / 'b'}", "keep_background=false"))
     assert kept.with_suffix(".png").exists()
+    assert decord.VideoReader(str(kept)).get_avg_fps() == 4
     assert np.abs(frames(kept).astype(int) - frames(free)).mean() > 0.5
 
 
@@ -111,7 +114,7 @@ def test_an_edits_first_frame_is_led_by_its_mask_where_there_is_a_controlnet(run
     ("more", "words"),
     [
         (["num_frames=5"], "windows have 3"),
-        (["mask_stride=20"], "masks="),
+        (["mask_fps=80"], "masks="),
         (["source=/nowhere.mp4"], "nowhere"),
     ],
 )

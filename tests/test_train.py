@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import decord
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -36,6 +37,8 @@ def run(overrides, tmp_path_factory) -> Path:
 def test_a_run_leaves_samples_adapter_and_configuration(run):
     assert len(list(run.glob("samples/step-000004/seen/*.mp4"))) == 3
     assert len(list(run.glob("samples/step-000004/seen/*.png"))) == 3
+    for video in run.glob("samples/step-000004/seen/*.mp4"):
+        assert decord.VideoReader(str(video)).get_avg_fps() == 4  # plays as fast as the clip it was asked for
     assert len(list(run.glob("samples/step-000002/seen/*.mp4"))) == 2  # limit_val_batches while training
     description = read_adapter(run / "adapter")
     assert description["steps"] == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +21,14 @@ from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
 from maskvid.masks.read import iter_frames, iter_masks
 from maskvid.masks.resample import resize_crop
+from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
 
 OnReject = Literal["error", "skip"]
+
+FOLDER_FPS = 24.0
+"""Of film, and of DAVIS; configurable as `data.folder_fps`."""
+
+_LEAST_RATE = 0.95  # of a clip, to the windows' rate: 23.976 will do for 24
 
 
 @dataclass(frozen=True)
@@ -32,36 +39,48 @@ class Requirements:
         height: Rows of the model's pictures, in pixels.
         width: Columns of the model's pictures, in pixels.
         num_frames: Frames in a window.
-        frame_stride: Distance between the frames of a window, in source frames.
+        fps: Frames a second of a window; clips are resampled to it.
+        folder_fps: Frames a second of clips that are folders of pictures and do not say.
         max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches the test off.
     """
 
     height: int
     width: int
     num_frames: int
-    frame_stride: int = 1
+    fps: float
+    folder_fps: float = FOLDER_FPS
     max_foreground: float = MAX_FOREGROUND
 
     def __post_init__(self) -> None:
         """Refuse impossible sizes where they are declared."""
-        for name in ("height", "width", "num_frames", "frame_stride"):
+        for name in ("height", "width", "num_frames"):
             if getattr(self, name) < 1:
                 raise UserError(f"data.{name}={getattr(self, name)} must be at least 1")
+        for name in ("fps", "folder_fps"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise UserError(f"data.{name}={getattr(self, name)} must be a positive number of frames a second")
         if not 0 < self.max_foreground <= 1:
             raise UserError(f"data.max_foreground={self.max_foreground} must lie in (0, 1]")
 
     @property
-    def span(self) -> int:
-        """Source frames that one window needs: (num_frames - 1) * frame_stride + 1."""
-        return (self.num_frames - 1) * self.frame_stride + 1
+    def seconds(self) -> float:
+        """From the first frame of a window to its last."""
+        return (self.num_frames - 1) / self.fps
 
 
 @dataclass(frozen=True)
 class CheckedClip:
-    """A clip that passed: its triple, and its masks as uint8 (f, height, width), 255 is foreground."""
+    """A clip that passed.
+
+    Attributes:
+        triple: Where it lies.
+        masks: uint8 (f, height, width), 255 is foreground; one for each frame of the video.
+        times: float64 (f,), seconds at which each frame is shown, from the first on.
+    """
 
     triple: Triple
     masks: np.ndarray
+    times: np.ndarray
 
     @property
     def num_frames(self) -> int:
@@ -101,16 +120,23 @@ class Report:
         """A rich table with a row per clip. Cells are `Text`: captions may hold brackets."""
         total = sum(len(clips) for clips in self.accepted.values())
         table = Table(title=f"{total} clips accepted, {self.num_rejected} rejected", show_lines=self.num_rejected > 0)
-        for column in ("set", "clip", "", "frames", "caption or reasons"):
+        for column in ("set", "clip", "", "frames", "fps", "caption or reasons"):
             table.add_column(column, overflow="fold")
         for name in self.accepted:
             for clip in self.accepted[name]:
                 caption = Text(clip.triple.caption)
                 if clip.triple.subject:
                     caption.highlight_regex(re.compile(re.escape(clip.triple.subject), re.IGNORECASE), "bold")
-                table.add_row(name, Text(clip.triple.id), Text("ok", "green"), str(clip.num_frames), caption)
+                table.add_row(
+                    name,
+                    Text(clip.triple.id),
+                    Text("ok", "green"),
+                    str(clip.num_frames),
+                    f"{rate_of(clip.times):.4g}",
+                    caption,
+                )
             for bad in self.rejected[name]:
-                table.add_row(name, Text(bad.triple.id), Text("rejected", "red"), "", Text("\n".join(bad.reasons)))
+                table.add_row(name, Text(bad.triple.id), Text("rejected", "red"), "", "", Text("\n".join(bad.reasons)))
         return table
 
     def __str__(self) -> str:
@@ -135,21 +161,58 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
         )
     else:
         reasons.append("no mask found for this video")
-    if video and video[0] < requirements.span:
-        reasons.append(
-            f"too short: {video[0]} frames, but num_frames={requirements.num_frames} at "
-            f"frame_stride={requirements.frame_stride} needs {requirements.span}"
-        )
+    times = None
+    if video:
+        times = _times(triple, video[0], requirements, reasons)
     if video and mask and video[0] != mask[0]:
-        reasons.append(f"frame-count mismatch: video has {video[0]} frames, mask {triple.mask} has {mask[0]}")
+        masks = _following(triple, times, masks, reasons)
     if video and mask and video[1:] != mask[1:]:
         reasons.append(f"size mismatch: video is {video[2]}x{video[1]}, mask {triple.mask} is {mask[2]}x{mask[1]}")
     if mask and masks:
         stack = np.stack(masks)
         reasons += mask_faults(stack, max_foreground=requirements.max_foreground)
-        if not reasons:
-            return CheckedClip(triple, stack)
+        if not reasons and times is not None:
+            return CheckedClip(triple, stack, times)
     return Rejected(triple, tuple(reasons))
+
+
+def _times(triple: Triple, count: int, requirements: Requirements, reasons: list[str]) -> np.ndarray | None:
+    """When the frames of a video are shown, and whether a window can be cut from them."""
+    try:
+        times = frame_times(triple.video, count, fps=triple.fps)
+    except UserError as error:
+        reasons.append(str(error))
+        return None
+    if times is None:
+        times = evenly(count, requirements.folder_fps)
+    wanted = f"num_frames={requirements.num_frames} at data.fps={requirements.fps:g} needs {requirements.seconds:.3g} s"
+    if num_starts(times, requirements.num_frames, requirements.fps) < 1:
+        reasons.append(
+            f"too short: {count} frames, whose last is shown {times[-1]:.3g} s after the first, but {wanted}"
+        )
+    elif count > 1 and rate_of(times) < _LEAST_RATE * requirements.fps:
+        reasons.append(
+            f"too few frames a second: {rate_of(times):.4g}, so that at data.fps={requirements.fps:g} a window would "
+            f"repeat frames; set data.fps={math.floor(rate_of(times) * 100) / 100:g} or less"
+        )
+    return times
+
+
+def _following(
+    triple: Triple, times: np.ndarray | None, masks: list[np.ndarray], reasons: list[str]
+) -> list[np.ndarray]:
+    """One mask for each frame of the video, where both say how long they last."""
+    assert triple.mask is not None
+    other = frame_times(triple.mask, len(masks))
+    chosen = None if times is None or other is None else following(times, other)
+    if times is None or chosen is not None:
+        return masks if chosen is None else [masks[index] for index in chosen]
+    lasting = "" if other is None else f" over {other[-1]:.3g} s"
+    reasons.append(
+        f"frame-count mismatch: video has {len(times)} frames over {times[-1]:.3g} s, mask {triple.mask} has "
+        f"{len(masks)}{lasting}; give one mask for each frame, or masks whose own frame rate makes them last as long"
+    )
+    return masks
 
 
 def check_sets(folders: Mapping[str, Sequence[str | Path]], requirements: Requirements) -> Report:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData, Encoder, TensorCache
-from maskvid.data.check import CheckedClip, OnReject, Report, Requirements, check_sets, enforce
+from maskvid.data.check import FOLDER_FPS, CheckedClip, OnReject, Report, Requirements, check_sets, enforce
 from maskvid.data.sampler import PositionSampler, shard
 from maskvid.data.windows import (
     EncodedClip,
@@ -44,7 +44,8 @@ class MaskVidDataModule(LightningDataModule):
         height: int,
         width: int,
         num_frames: int,
-        frame_stride: int = 1,
+        fps: float,
+        folder_fps: float = FOLDER_FPS,
         batch_size: int = 1,
         validation_batch_size: int = 1,
         limit_training: int | None = None,
@@ -68,7 +69,9 @@ class MaskVidDataModule(LightningDataModule):
             height: Rows of the pictures in pixels.
             width: Columns of the pictures in pixels.
             num_frames: Frames in a window.
-            frame_stride: Distance between its frames, in source frames.
+            fps: Its frames a second. A clip of any other rate is resampled: at each time the frame is taken that a
+                viewer sees. Videos are written at this rate, too, so that they play as fast as the clips do.
+            folder_fps: Frames a second of clips that are folders of pictures, unless metadata give their `fps`.
             batch_size: Training windows per process and micro-batch.
             validation_batch_size: Clips per validation batch.
             limit_training: Use only the first so many training clips; None for all.
@@ -90,7 +93,7 @@ class MaskVidDataModule(LightningDataModule):
             UserError: An argument is out of range.
         """
         super().__init__()
-        self.requirements = Requirements(height, width, num_frames, frame_stride, max_foreground)
+        self.requirements = Requirements(height, width, num_frames, fps, folder_fps, max_foreground)
         for name, value, low in (
             ("batch_size", batch_size, 1),
             ("validation_batch_size", validation_batch_size, 1),
@@ -233,7 +236,7 @@ class MaskVidDataModule(LightningDataModule):
         return TrainingWindows(
             self._encoded[TRAIN],
             num_frames=self.requirements.num_frames,
-            frame_stride=self.requirements.frame_stride,
+            fps=self.requirements.fps,
             seed=self.seed,
             prompt_dropout=prompt_dropout,
             empty_text=self._empty_text,

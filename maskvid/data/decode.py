@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from maskvid.errors import UserError
 from maskvid.masks.read import iter_frames
 from maskvid.masks.resample import resize_crop
+from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 
 DECODE_VERSION = 1
 """Raise it when decoding changes the numbers it returns: cached latents are then encoded anew."""
@@ -31,6 +33,42 @@ def decode_frames(video: Path, height: int, width: int, *, limit: int | None = N
         UserError: Missing or unreadable video.
     """
     return np.stack([resize_crop(frame, height, width) for frame in islice(iter_frames(video), limit)])
+
+
+def read_clip(
+    path: str | Path, at: np.ndarray, height: int, width: int, *, source_fps: float | None = None
+) -> tuple[torch.Tensor, np.ndarray]:
+    """What a clip shows at given times, whatever its own frame rate.
+
+    Args:
+        path: Video file or frame folder.
+        at: float64 (f,), seconds.
+        height: Rows in pixels.
+        width: Columns in pixels.
+        source_fps: Frames a second of the clip, where the file does not say or says wrong.
+
+    Returns:
+        float32 (f, 3, height, width) in [-1, 1], and the times float64 (n,) of all frames of the clip.
+
+    Raises:
+        UserError: Missing or unreadable, too short, or of unknown rate and another number of frames.
+    """
+    path = Path(path).expanduser()
+    pixels = decode_frames(path, height, width)
+    times = frame_times(path, len(pixels), fps=source_fps)
+    if times is None:
+        if len(pixels) != len(at):
+            raise UserError(
+                f"source={path} has {len(pixels)} frames for the video's {len(at)} and does not say its frame rate; "
+                "give source_fps."
+            )
+        times = at
+    if covered(times, at) < len(at):
+        raise UserError(
+            f"source={path} has {len(pixels)} frames at {rate_of(times):.4g} a second, enough for {covered(times, at)} "
+            f"of the {len(at)} asked for; give a longer one, or ask for fewer (num_frames)."
+        )
+    return frames_to_float(pixels[shown_at(times, at)]), times
 
 
 def frames_to_float(frames: np.ndarray) -> torch.Tensor:

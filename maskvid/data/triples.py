@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ ASSETS = "assets://"
 
 _MASK_SUFFIXES = (*sorted(VIDEO_SUFFIXES), ".npz")
 _MASK_FOLDERS = ("masks", "mask")
-_KNOWN_KEYS = {"id", "file_name", "mask", "mask_file_name", "text", "caption", "subject"}
+_KNOWN_KEYS = {"id", "file_name", "mask", "mask_file_name", "text", "caption", "subject", "fps"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Triple:
         mask: Video file, PNG folder or npz; None where none was found.
         caption: The prompt, without brackets; empty where none was found.
         subject: The words of the caption that name the foreground, or None: then the whole prompt is the subject.
+        fps: Frames a second as the metadata give them, or None: then the video's own count.
         attributes: Whatever else the metadata say about the clip.
         faults: What was wrong already in the listing, in words.
     """
@@ -40,6 +42,7 @@ class Triple:
     mask: Path | None
     caption: str
     subject: str | None = None
+    fps: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
@@ -56,7 +59,7 @@ def read_triples(folder: str | Path) -> list[Triple]:
     """List the triples of a folder in any of the three layouts.
 
     - `metadata.jsonl` (HF VideoFolder style): one object per line with `file_name`, `mask` (or `mask_file_name`),
-      `text` (or `caption`), optionally `subject` and `id`; other keys become attributes.
+      `text` (or `caption`), optionally `subject`, `fps` and `id`; other keys become attributes.
     - Side by side: `name.mp4` (or a frame folder `name/`), `name.txt`, and the mask as `name.mask.mp4`, `name_mask.mp4`
       (also .npz, or a folder without suffix), `masks/name.mp4`, `masks/name.npz` or `masks/name/`.
     - DAVIS: `JPEGImages/[480p/]seq/*.jpg`, `Annotations/[480p/]seq/*.png`, captions in `captions.json`
@@ -102,7 +105,8 @@ def _read_metadata(root: Path) -> list[Triple]:
             raise UserError(f"{listing}, line {number}: not JSON: {error}") from error
         if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
             raise UserError(f'{listing}, line {number}: expected an object with "file_name", "mask" and "text"')
-        mask = row.get("mask") or row.get("mask_file_name")
+        mask, fps = row.get("mask") or row.get("mask_file_name"), row.get("fps")
+        is_rate = isinstance(fps, (int, float)) and not isinstance(fps, bool) and 0 < fps < math.inf
         triples.append(
             Triple(
                 id=str(row.get("id") or Path(row["file_name"]).with_suffix("").as_posix().replace("/", "_")),
@@ -110,6 +114,8 @@ def _read_metadata(root: Path) -> list[Triple]:
                 mask=root / str(mask) if mask else None,
                 caption=str(row.get("text") or row.get("caption") or ""),
                 subject=str(row["subject"]) if row.get("subject") else None,
+                fps=float(fps) if is_rate else None,
+                faults=() if fps is None or is_rate else (f"fps={fps!r} is no positive number of frames a second",),
                 attributes={key: value for key, value in row.items() if key not in _KNOWN_KEYS},
             )
         )

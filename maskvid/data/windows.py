@@ -14,6 +14,7 @@ from maskvid.data.check import CheckedClip, Requirements
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
 from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
+from maskvid.masks.times import num_starts, window
 from maskvid.masks.video import to_float
 
 
@@ -25,6 +26,7 @@ class EncodedClip:
         id: Unique within its data set.
         caption: The prompt.
         masks: uint8 (f, H, W), 255 is foreground.
+        times: float64 (f,), seconds at which the frames are shown.
         text: `text` (n, d), `subject` (n), and perhaps `pooled` (p).
         latents: float32 (f, c, h, w).
         flipped: Latents of the mirrored frames, or None where flips are off.
@@ -34,15 +36,11 @@ class EncodedClip:
     id: str
     caption: str
     masks: np.ndarray
+    times: np.ndarray
     text: dict[str, torch.Tensor]
     latents: torch.Tensor
     flipped: torch.Tensor | None = None
     frames: np.ndarray | None = None
-
-
-def window_indices(start: int, num_frames: int, frame_stride: int) -> list[int]:
-    """Source frames of the window that begins at `start`."""
-    return list(range(start, start + (num_frames - 1) * frame_stride + 1, frame_stride))
 
 
 def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool) -> EncodedClip:
@@ -52,6 +50,7 @@ def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool)
         id=triple.id,
         caption=triple.caption,
         masks=clip.masks,
+        times=clip.times,
         text=encoded.text(triple.caption, triple.subject),
         latents=encoded.latents(triple.video),
         flipped=encoded.latents(triple.video, flip=True) if flip else None,
@@ -61,12 +60,13 @@ def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool)
 def encode_validation_clip(clip: CheckedClip, encoded: EncodedData, requirements: Requirements) -> EncodedClip:
     """The first window of a clip, with its frames for the metrics."""
     triple = clip.triple
-    chosen = window_indices(0, requirements.num_frames, requirements.frame_stride)
-    frames = decode_frames(triple.video, requirements.height, requirements.width, limit=requirements.span)
+    chosen = window(clip.times, 0, requirements.num_frames, requirements.fps)
+    frames = decode_frames(triple.video, requirements.height, requirements.width, limit=chosen[-1] + 1)
     return EncodedClip(
         id=triple.id,
         caption=triple.caption,
         masks=clip.masks[chosen],
+        times=clip.times[chosen],
         text=encoded.text(triple.caption, triple.subject),
         latents=encoded.latents(triple.video)[chosen],
         frames=frames[chosen],
@@ -81,7 +81,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         clips: list[EncodedClip],
         *,
         num_frames: int,
-        frame_stride: int,
+        fps: float,
         seed: int,
         prompt_dropout: float,
         empty_text: dict[str, torch.Tensor],
@@ -93,7 +93,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         Args:
             clips: Whole clips.
             num_frames: Frames in a window.
-            frame_stride: Distance between its frames, in source frames.
+            fps: Its frames a second.
             seed: The run's seed.
             prompt_dropout: Share of windows that get the empty prompt.
             empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
@@ -103,7 +103,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         """
         self.clips = clips
         self.num_frames = num_frames
-        self.frame_stride = frame_stride
+        self.fps = fps
         self.seed = seed
         self.prompt_dropout = prompt_dropout
         self.box_masks = box_masks
@@ -114,13 +114,13 @@ class TrainingWindows(Dataset[ClipBatch]):
         """The batch of one clip at a global position."""
         clip = self.clips[clip_at(self.seed, position, len(self.clips))]
         generator = generator_at(self.seed, position)
-        span = (self.num_frames - 1) * self.frame_stride + 1
+        starts = num_starts(clip.times, self.num_frames, self.fps)
         # always the same draws, so that switching one of them off leaves the others as they were
-        start = int(generator.integers(len(clip.masks) - span + 1))
+        start = int(generator.integers(starts))
         flip = generator.random() < 0.5 and clip.flipped is not None
         dropped = generator.random() < self.prompt_dropout
         boxed = generator.random() < self.box_masks
-        chosen = window_indices(start, self.num_frames, self.frame_stride)
+        chosen = window(clip.times, start, self.num_frames, self.fps)
         masks, latents = to_float(clip.masks[chosen]), clip.latents
         if flip and clip.flipped is not None:
             masks, latents = masks.flip(-1), clip.flipped

@@ -103,7 +103,7 @@ def iter_masks(path: Path) -> Iterator[np.ndarray]:
     """Yield the masks of a video, a PNG folder, an npz file or a single picture one at a time.
 
     Palette PNGs (DAVIS) hold object numbers: every number above 0 is foreground. Arrays and grey pictures whose
-    largest value is 1 are taken as 0/1. The npz array is the one named `masks`, or else the first.
+    largest value is 1 are taken as 0/1. The npz array is the one named `masks`, or else the first that is not `fps`.
 
     Yields:
         uint8 (h, w), 255 is foreground, at native size.
@@ -176,9 +176,10 @@ def _picture_masks(path: Path) -> Iterator[np.ndarray]:
 def _npz_masks(path: Path) -> Iterator[np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not archive.files:
+            names = [name for name in archive.files if name != "fps"]
+            if not names:
                 raise UserError(f"{path} holds no array; expected `masks` of shape (frames, height, width)")
-            array = archive["masks" if "masks" in archive.files else archive.files[0]]
+            array = archive["masks" if "masks" in archive.files else names[0]]
     except UserError:
         raise
     except Exception as error:  # numpy raises ValueError, OSError, BadZipFile, EOFError and zlib.error for a broken npz

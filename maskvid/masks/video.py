@@ -1,4 +1,4 @@
-"""A user's masks for generation."""
+"""A user's masks for a video to be made, edited or scored."""
 
 from __future__ import annotations
 
@@ -12,28 +12,33 @@ from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
 from maskvid.masks.read import IMAGE_SUFFIXES, iter_masks
 from maskvid.masks.resample import resize_crop
+from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 
 
 def read_masks(
     path: str | Path,
-    num_frames: int | None,
+    at: np.ndarray,
     height: int,
     width: int,
     *,
-    frame_stride: int = 1,
+    clock: np.ndarray | None = None,
+    mask_fps: float | None = None,
     max_foreground: float = MAX_FOREGROUND,
 ) -> torch.Tensor:
-    """Read the masks of a video to be generated: a video, a PNG folder, an npz file or a single picture.
+    """Read the masks of a video: from a video, a PNG folder, an npz file or a single picture.
 
-    A single picture is held for all frames. Every `frame_stride`-th mask is used, from the first on; masks beyond
+    A single picture is held for all frames. Of masks that say their frame rate (videos, and npz files with a number
+    named `fps`) the one is taken that is shown at each frame's time; of others each stands for one frame. Masks beyond
     the last frame are left out with a warning. The aspect ratio is kept by a centre crop.
 
     Args:
         path: Source of the masks, white is foreground.
-        num_frames: Number of frames wanted, or None for all there are.
+        at: float64 (f,), seconds at which the frames are shown.
         height: Rows in pixels.
         width: Columns in pixels.
-        frame_stride: Distance between used masks, in source frames.
+        clock: Times of all frames of the clip that the masks were made for, where there is one: as many masks as
+            frames belong to its frames, and masks that do not say their rate must be as many.
+        mask_fps: Frames a second of the masks, where they do not say or another speed is wanted.
         max_foreground: See `mask_faults`.
 
     Returns:
@@ -45,19 +50,32 @@ def read_masks(
     path = Path(path).expanduser()
     masks = [resize_crop(mask, height, width) for mask in iter_masks(path)]
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-        masks = masks * (num_frames or 1)
-    elif num_frames is not None:
-        needed = (num_frames - 1) * frame_stride + 1
-        if len(masks) < needed:
-            raise UserError(
-                f"masks={path} has {len(masks)} frames; num_frames={num_frames} at frame_stride={frame_stride} needs "
-                f"{needed}. Give longer masks or ask for fewer frames"
-            )
-        if len(masks) >= needed + frame_stride:
-            warnings.warn(f"masks={path} has {len(masks)} frames; only the first {needed} are used", stacklevel=2)
-        masks = masks[:needed:frame_stride]
+        masks = masks * len(at)
     else:
-        masks = masks[::frame_stride]
+        times = frame_times(path, len(masks), fps=mask_fps)
+        if times is None and clock is not None and len(masks) != len(clock):
+            raise UserError(
+                f"masks={path} has {len(masks)} frames for the clip's {len(clock)} and does not say its frame rate; "
+                "give mask_fps."
+            )
+        if times is None or (mask_fps is None and clock is not None and len(masks) == len(clock)):
+            times = (at if clock is None else clock)[: len(masks)]
+        if covered(times, at) < len(at):
+            rate = f" at {rate_of(times):.4g} a second" if len(times) > 1 else ""
+            raise UserError(
+                f"masks={path} has {len(masks)} frames{rate}, enough for {covered(times, at)} of the {len(at)} asked "
+                "for. Give longer masks, ask for fewer frames (num_frames), or slow them down (mask_fps)."
+            )
+        chosen = shown_at(times, at)
+        if len(np.unique(chosen)) < len(chosen):
+            warnings.warn(
+                f"masks={path} has {rate_of(times):.4g} frames a second, the video {rate_of(at):.4g}: some masks are "
+                "held for several frames",
+                stacklevel=2,
+            )
+        if covered(at, times) < len(times) or len(times) < len(masks):
+            warnings.warn(f"masks={path} has {len(masks)} frames; those beyond the video's are not used", stacklevel=2)
+        masks = [masks[index] for index in chosen]
     stack = np.stack(masks)
     faults = mask_faults(stack, max_foreground=max_foreground)
     if faults:

@@ -59,7 +59,7 @@ def write_triples(clips: Iterable[Clip], folder: str | Path) -> list[dict[str, o
         for clip in clips:
             video, mask = f"videos/{clip.name}.mp4", f"masks/{clip.name}.npz"
             write_video(temporary / video, clip.frames, clip.fps)
-            np.savez_compressed(temporary / mask, masks=clip.masks)
+            np.savez_compressed(temporary / mask, masks=clip.masks, fps=np.float64(clip.fps))
             lines.append({
                 "file_name": video, "mask": mask, "text": clip.caption, "subject": clip.subject, "fps": clip.fps,
                 **clip.attributes,

@@ -3,9 +3,10 @@ import pytest
 
 from maskvid.data.check import Requirements, check_sets, enforce
 from maskvid.errors import UserError
+from maskvid.masks.times import window
 from tests.data.tiny import FRAMES, make_frames, make_masks, write_mp4, write_pictures, write_triple
 
-NEEDS = Requirements(height=16, width=24, num_frames=4, frame_stride=3)
+NEEDS = Requirements(height=16, width=24, num_frames=4, fps=8 / 3)
 
 
 def unreadable_video(folder):
@@ -47,8 +48,11 @@ def inverted(folder):
         (unreadable_video, "unreadable video"),
         (missing_video, "missing file"),
         (broken_picture_mask, "unreadable npz"),
-        (too_short, "too short: 9 frames, but num_frames=4 at frame_stride=3 needs 10"),
-        (other_count, "frame-count mismatch: video has 10 frames"),
+        (
+            too_short,
+            "too short: 9 frames, whose last is shown 1 s after the first, but num_frames=4 at data.fps=2.66667 needs 1.12 s",
+        ),
+        (other_count, "frame-count mismatch: video has 10 frames over 1.12 s"),
         (other_size, "size mismatch: video is 48x32"),
         (empty, "empty mask"),
         (inverted, "inverted mask"),
@@ -143,7 +147,47 @@ def test_one_id_in_two_folders_of_a_set(tmp_path):
         check_sets({"train": [tmp_path / "x", tmp_path / "y"]}, NEEDS)
 
 
-@pytest.mark.parametrize("change", [{"height": 0}, {"num_frames": 0}, {"frame_stride": -1}, {"max_foreground": 0.0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 0},
+        {"num_frames": 0},
+        {"fps": -1.0},
+        {"fps": float("nan")},
+        {"folder_fps": 0.0},
+        {"max_foreground": 0.0},
+    ],
+)
 def test_impossible_requirements(change):
     with pytest.raises(UserError, match=f"data.{next(iter(change))}"):
-        Requirements(**{"height": 16, "width": 24, "num_frames": 4, **change})
+        Requirements(**{"height": 16, "width": 24, "num_frames": 4, "fps": 8.0, **change})
+
+
+def test_clips_of_other_rates_pass_and_their_windows_last_as_long(tmp_path):
+    """A clip of twice the rate has twice the frames, and one that shows too few frames a second is refused."""
+    for name, count, fps in (("slow", 10, 8), ("fast", 20, 16), ("slower", 10, 2)):
+        write_triple(tmp_path, name, fps=fps)
+        write_mp4(tmp_path / f"{name}.mp4", make_frames(count))
+        np.savez(tmp_path / f"{name}.npz", masks=make_masks(count))
+    report = check_sets({"train": [tmp_path]}, NEEDS)
+    slow, fast = report.accepted["train"]
+    assert window(slow.times, 0, 4, NEEDS.fps) == [0, 3, 6, 9]
+    assert window(fast.times, 0, 4, NEEDS.fps) == [0, 6, 12, 18]
+    (rejected,) = report.rejected["train"]
+    assert "too few frames a second: 2, so that at data.fps=2.66667 a window would repeat" in rejected.reasons[0]
+
+
+def test_masks_at_another_rate_follow_the_video(tmp_path):
+    write_triple(tmp_path, "a", mask="a.mask.mp4")
+    write_mp4(tmp_path / "a.mask.mp4", make_masks()[::2], fps=4)
+    (clip,) = check_sets({"train": [tmp_path]}, NEEDS).accepted["train"]
+    assert len(clip.masks) == FRAMES
+    assert np.array_equal(clip.masks[0], clip.masks[1])
+    assert not np.array_equal(clip.masks[1], clip.masks[2])
+
+
+@pytest.mark.parametrize("fps", ["fast", 0, -1, True])
+def test_a_rate_that_is_none_is_a_reason(tmp_path, fps):
+    write_triple(tmp_path, "a", fps=fps)
+    (rejected,) = check_sets({"train": [tmp_path]}, NEEDS).rejected["train"]
+    assert rejected.reasons == (f"fps={fps!r} is no positive number of frames a second",)

@@ -34,7 +34,7 @@ def make(tmp_path):
             "height": 16,
             "width": 24,
             "num_frames": 4,
-            "frame_stride": 2,
+            "fps": 4,
             "batch_size": 2,
             "prompt_dropout": 0.0,
             "cache_dir": str(tmp_path / "cache"),
@@ -170,8 +170,8 @@ def test_some_windows_show_boxes_and_nothing_else_changes():
     masks = np.zeros((8, 16, 24), np.uint8)
     masks[:, 4:8, 2] = masks[:, 4, 2:9] = 255  # an L, which is not its own box
     text = {"text": torch.ones(4, 3), "subject": torch.ones(4)}
-    clip = EncodedClip("a", "a fox", masks, text, torch.randn(8, 4, 4, 6))
-    common = {"num_frames": 4, "frame_stride": 2, "seed": 5, "prompt_dropout": 0.3, "empty_text": text}
+    clip = EncodedClip("a", "a fox", masks, np.arange(8) / 8, text, torch.randn(8, 4, 4, 6))
+    common = {"num_frames": 4, "fps": 4, "seed": 5, "prompt_dropout": 0.3, "empty_text": text}
     plain, boxed = (TrainingWindows([clip], box_masks=share, **common) for share in (0.0, 0.5))
     count = 0
     for position in range(100):

@@ -9,7 +9,7 @@ from maskvid.data.triples import read_triples, resolve_folder
 from maskvid.errors import UserError
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures, write_triple
 
-NEEDS = Requirements(height=16, width=24, num_frames=4, frame_stride=3)
+NEEDS = Requirements(height=16, width=24, num_frames=4, fps=8 / 3, folder_fps=8)
 
 
 def all_accepted(folder):
@@ -24,7 +24,7 @@ def test_metadata_layout(tmp_path):
     write_triple(tmp_path, "c", id="named", text="no subject here")
     first, second, third = all_accepted(tmp_path)
     assert (first.id, first.caption, first.subject) == ("a", "a square wanders", "a square")
-    assert first.attributes == {"gait": "walk", "fps": 8}
+    assert (first.attributes, first.fps, second.fps) == ({"gait": "walk"}, 8, None)
     assert (second.caption, second.subject) == ("A big square rests", "A big square")
     assert (third.id, third.subject) == ("named", None)
 

@@ -31,11 +31,11 @@ def make_masks(count: int = FRAMES, height: int = HEIGHT, width: int = WIDTH) ->
     return masks
 
 
-def write_mp4(path: Path, frames: np.ndarray) -> Path:
+def write_mp4(path: Path, frames: np.ndarray, fps: float = 8) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if frames.ndim == 3:
         frames = frames[..., None].repeat(3, axis=-1)
-    iio.imwrite(path, frames, fps=8, codec="libx264", macro_block_size=1, output_params=["-crf", "12"])
+    iio.imwrite(path, frames, fps=fps, codec="libx264", macro_block_size=1, output_params=["-crf", "12"])
     return path
 
 
@@ -50,7 +50,7 @@ def write_triple(folder: Path, name: str = "clip", **row: Any) -> Path:
     """Add one good triple to a metadata.jsonl folder; keywords override or add to its row (None removes a key)."""
     shift = 7 * sum(map(ord, name)) % 60
     write_mp4(folder / f"{name}.mp4", make_frames(shift=shift))
-    np.savez_compressed(folder / f"{name}.npz", masks=make_masks())
+    np.savez_compressed(folder / f"{name}.npz", masks=make_masks(), fps=8.0)
     full = {"file_name": f"{name}.mp4", "mask": f"{name}.npz", "text": f"[a square] wanders, {name}", **row}
     with (folder / "metadata.jsonl").open("a") as handle:
         handle.write(json.dumps({key: value for key, value in full.items() if value is not None}) + "\n")

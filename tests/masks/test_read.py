@@ -7,6 +7,7 @@ from maskvid.errors import UserError
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import iter_frames, iter_masks, probe
 from maskvid.masks.resample import resize_crop
+from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures
 
@@ -135,22 +136,49 @@ def test_a_large_foreground_inside_a_frame_of_ground_is_not_inverted():
 
 
 def test_masks_for_generation(tmp_path):
-    np.savez(tmp_path / "m.npz", masks=make_masks())
-    masks = read_masks(tmp_path / "m.npz", 4, 16, 24, frame_stride=3)
-    assert masks.shape == (4, 1, 16, 24)
+    np.savez(tmp_path / "m.npz", masks=make_masks(), fps=12.0)
+    masks = read_masks(tmp_path / "m.npz", evenly(3, 4), 16, 24)
+    assert masks.shape == (3, 1, 16, 24)
     assert masks.dtype == torch.float32
     assert (masks.min(), masks.max()) == (0, 1)
     np.testing.assert_array_equal(masks[1, 0], resize_crop(make_masks()[3], 16, 24) / np.float32(255))
-    with pytest.warns(UserWarning, match="only the first 4"):
-        assert len(read_masks(tmp_path / "m.npz", 4, 16, 24)) == 4
-    assert len(read_masks(tmp_path / "m.npz", None, 16, 24)) == 10
-    with pytest.raises(UserError, match="needs 11"):
-        read_masks(tmp_path / "m.npz", 11, 16, 24)
+    with pytest.warns(UserWarning, match="beyond the video's are not used"):
+        assert len(read_masks(tmp_path / "m.npz", evenly(2, 4), 16, 24)) == 2
+    with pytest.raises(UserError, match=r"10 frames at 12 a second, enough for 4 of the 5 asked for"):
+        read_masks(tmp_path / "m.npz", evenly(5, 4), 16, 24)
+    assert len(read_masks(tmp_path / "m.npz", evenly(10, 4), 16, 24, mask_fps=4)) == 10
+
+
+def test_masks_that_do_not_say_their_rate_stand_for_a_frame_each(tmp_path):
+    np.savez(tmp_path / "m.npz", masks=make_masks())
+    for fps in (4, 30):
+        masks = read_masks(tmp_path / "m.npz", evenly(10, fps), 32, 48)
+        np.testing.assert_array_equal(masks[:, 0].mul(255).byte(), make_masks())
+    with pytest.raises(UserError, match="enough for 10 of the 11"):
+        read_masks(tmp_path / "m.npz", evenly(11, 4), 32, 48)
+
+
+def test_masks_of_a_clip_belong_to_its_frames(tmp_path):
+    np.savez(tmp_path / "m.npz", masks=make_masks())
+    clock = evenly(10, 30)
+    masks = read_masks(tmp_path / "m.npz", evenly(3, 10), 32, 48, clock=clock)
+    np.testing.assert_array_equal(masks[:, 0].mul(255).byte(), make_masks()[::3][:3])
+    video = write_mp4(tmp_path / "m.mp4", make_masks())  # as many masks as frames, whatever rate the writer noted
+    assert len(read_masks(video, clock, 32, 48, clock=clock)) == 10
+    with pytest.raises(UserError, match="does not say its frame rate; give mask_fps"):
+        read_masks(tmp_path / "m.npz", evenly(3, 10), 32, 48, clock=evenly(20, 30))
+
+
+def test_slow_masks_are_held_and_that_is_said(tmp_path):
+    video = write_mp4(tmp_path / "m.mp4", make_masks())
+    with pytest.warns(UserWarning, match="held for several frames"):
+        masks = read_masks(video, evenly(20, 16), 32, 48)
+    assert torch.equal(masks[::2], masks[1::2])
 
 
 def test_one_picture_is_held_for_all_frames(tmp_path):
     Image.fromarray(make_masks(1)[0]).save(tmp_path / "m.png")
-    masks = read_masks(tmp_path / "m.png", 5, 32, 48)
+    masks = read_masks(tmp_path / "m.png", evenly(5, 4), 32, 48)
     assert masks.shape == (5, 1, 32, 48)
     assert (masks == masks[0]).all()
 
@@ -160,6 +188,6 @@ def test_bad_masks_for_generation(tmp_path, polarity):
     masks = make_masks() * 0 if polarity == "empty" else 255 - make_masks()
     np.savez(tmp_path / "m.npz", masks=masks)
     with pytest.raises(UserError, match=f"{polarity} mask"):
-        read_masks(tmp_path / "m.npz", 4, 32, 48, frame_stride=3)
+        read_masks(tmp_path / "m.npz", evenly(4, 4), 32, 48)
     with pytest.raises(UserError, match="missing file"):
-        read_masks(tmp_path / "other.npz", 4, 32, 48)
+        read_masks(tmp_path / "other.npz", evenly(4, 4), 32, 48)
