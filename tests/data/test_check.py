@@ -50,7 +50,7 @@ def inverted(folder):
         (broken_picture_mask, "unreadable npz"),
         (
             too_short,
-            "too short: 9 frames, whose last is shown 1 s after the first, but num_frames=4 at data.fps=2.66667 needs 1.12 s",
+            "too short: 9 frames, whose last is shown 1 s after the first, but num_frames=4 at data.fps=2.66667 needs",
         ),
         (other_count, "frame-count mismatch: video has 10 frames over 1.12 s"),
         (other_size, "size mismatch: video is 48x32"),
