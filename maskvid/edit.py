@@ -52,7 +52,7 @@ def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Pa
         )
     frames = frames_to_float(pixels[::stride])
     latents = module.backbone.encode_frames(frames).unsqueeze(0)
-    given = replace(request(module, config.source_prompt, masks), latents=latents)
+    given = replace(request(module, config.source_prompt, masks, name="source_prompt"), latents=latents)
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
         wanted = request(module, prompt, masks)
