@@ -58,7 +58,9 @@ def test_the_name_and_place_of_a_video_do_not_matter(video, store, tmp_path):
     assert encoder.frames_encoded == 10
 
 
-@pytest.mark.parametrize("dependency", ["content", "height", "width", "flip", "backbone", "precision", "decoding", "version"])
+@pytest.mark.parametrize(
+    "dependency", ["content", "height", "width", "flip", "backbone", "precision", "decoding", "version"]
+)
 def test_latents_are_encoded_anew_when_a_dependency_changes(video, store, monkeypatch, dependency):
     EncodedData(AverageEncoder(), store, **SIZE).latents(video)
     size, flip, encoder = dict(SIZE), False, AverageEncoder()
