@@ -219,10 +219,10 @@ def _davis_captions(root: Path) -> dict[str, Any]:
 def _captioned(text: str, subject: str | None = None, **known: Any) -> Triple:
     """A triple with its caption and subject read; what is wrong with them is one of its faults."""
     try:
-        prompt, faults = parse_prompt(text, subject if text.strip() else None, name="caption"), ()
+        prompt = parse_prompt(text, subject if text.strip() else None, name="caption")
     except UserError as error:
-        prompt, faults = Prompt(" ".join(text.split())), (str(error),)
-    known["faults"] = (*known.get("faults", ()), *faults)
+        prompt = Prompt(" ".join(text.split()))
+        known["faults"] = (*known.get("faults", ()), str(error))
     return Triple(caption=prompt.text, subject=prompt.subject, **known)
 
 

@@ -93,13 +93,8 @@ def _tokenizer(tokenizer: Any) -> list[Any]:
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     special = [tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id]
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model.get("merges") or []]
-    return [
-        tokenizer.get_vocab(),
-        merges,
-        tokenizer.model_max_length,
-        special,
-        tokenizer(_PROBE, verbose=False)["input_ids"],
-    ]
+    probed = tokenizer(_PROBE, verbose=False)["input_ids"]
+    return [tokenizer.get_vocab(), merges, tokenizer.model_max_length, special, probed]
 
 
 def _plain(value: Any) -> Any:

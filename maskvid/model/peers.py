@@ -68,7 +68,7 @@ class ConvOverFrames(nn.Module):
 
 
 def convolutions(unet: UNet2DConditionModel) -> dict[str, nn.Conv2d]:
-    """The 2-D convolutions that LAMP extends, of `conv_in`, residual blocks and changes of resolution; `conv_out` not."""
+    """The 2-D convolutions that LAMP extends: of `conv_in`, residual blocks and changes of resolution."""
     found = {}
     homes = (ResnetBlock2D, Downsample2D, Upsample2D)
     for name, module in unet.named_modules():

@@ -67,9 +67,7 @@ def test_other_weights_change_it(copy, whole, what):
 
 
 def test_what_changes_no_number_does_not_change_it(copy, whole):
-    change(
-        copy / "unet/config.json", _name_or_path="elsewhere", sample_size=64, _diffusers_version="0.1.0", dropout=0.1
-    )
+    change(copy / "unet/config.json", _name_or_path="elsewhere", sample_size=64, dropout=0.1)
     change(copy / "text_encoder/config.json", attention_dropout=0.1, transformers_version="4.0.0", eos_token_id=2)
     config = json.loads((copy / "scheduler/scheduler_config.json").read_text())
     EulerDiscreteScheduler.from_config(config).save_pretrained(copy / "scheduler")  # another sampler, the same schedule
