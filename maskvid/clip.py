@@ -19,7 +19,8 @@ class ClipBatch:
         ids: b names, unique within a data set; noise for validation is drawn per name.
         masks: float (b, f, 1, H, W) in [0, 1] at full resolution; **white (1) is foreground**.
         text: float (b, n, d), embedded prompts: the text encoder's hidden states.
-        subject: float (b, n) in {0, 1}, one at the tokens of the prompt that name the foreground.
+        subject: float (b, n) in {0, 1}, one at the tokens of the prompt that name the foreground; each row has some: a
+            prompt without a subject, the empty one too, stands as a whole for it.
         latents: float (b, f, c, h, w), frames encoded by the backbone's VAE and multiplied by its scaling factor, or
             None where only a first frame is known.
         frames: float (b, f, 3, H, W) in [-1, 1], or None where training needs only latents.

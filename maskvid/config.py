@@ -40,6 +40,7 @@ class BackboneConfig:
     controlnet: str | None = None
     control_picture: str = "filled"
     controlnet_scale: float = 1.0
+    safety_checker: bool = True
 
 
 @dataclass
@@ -136,6 +137,7 @@ class RequestConfig:
         controlnet: Makes first frames that follow the first mask, see `BackboneConfig`; null takes the run's.
         control_picture: How it is shown the mask; null takes the run's.
         controlnet_scale: How much of what it says is heard; null takes the run's.
+        safety_checker: Whether the backbone's, where it has one, looks at painted first frames; null takes the run's.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -154,6 +156,7 @@ class RequestConfig:
     controlnet: str | None = None
     control_picture: str | None = None
     controlnet_scale: float | None = None
+    safety_checker: bool | None = None
     device: str | None = None
     threads: int | None = None
 
@@ -207,6 +210,7 @@ class EvaluateConfig:
         controlnet: Of first frames, see `BackboneConfig`; null takes the run's.
         control_picture: How it is shown the mask; null takes the run's.
         controlnet_scale: How much of what it says is heard; null takes the run's.
+        safety_checker: Whether the backbone's, where it has one, looks at painted first frames; null takes the run's.
         videos: In place of a run: a video, or a folder of videos with masks and captions, where there are any.
         masks: Of one video.
         prompt: Of one video.
@@ -233,6 +237,7 @@ class EvaluateConfig:
     controlnet: str | None = None
     control_picture: str | None = None
     controlnet_scale: float | None = None
+    safety_checker: bool | None = None
     videos: str | None = None
     masks: str | None = None
     prompt: str | None = None

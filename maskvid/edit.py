@@ -46,7 +46,7 @@ def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Pa
     frames, clock = read_clip(config.source, at, height, width, source_fps=config.source_fps)
     masks = read_masks(config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps)
     latents = module.backbone.encode_frames(frames).unsqueeze(0)
-    given = replace(request(module, config.source_prompt, masks), latents=latents)
+    given = replace(request(module, config.source_prompt, masks, name="source_prompt"), latents=latents)
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
         wanted = request(module, prompt, masks)

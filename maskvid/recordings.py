@@ -16,7 +16,7 @@ from maskvid.errors import UserError
 from maskvid.masks.read import VIDEO_SUFFIXES, images_in, iter_frames, iter_masks
 from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
-from maskvid.request import split_subject
+from maskvid.prompt import parse_prompt
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _triples(config: DictConfig) -> list[Triple]:
         return read_triples(videos)
     if config.source is not None and config.masks is None:
         raise UserError("source: the background is compared with it outside the masks; give masks as well.")
-    text, _ = split_subject(config.prompt or "")
+    text = parse_prompt(config.prompt or "").text
     return [Triple(videos.stem, videos, None if config.masks is None else Path(config.masks).expanduser(), text)]
 
 

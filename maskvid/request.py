@@ -18,19 +18,11 @@ from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
+from maskvid.prompt import parse_prompt
 from maskvid.train import build_module
 
-CONTROL = ("controlnet", "control_picture", "controlnet_scale")
+CONTROL = ("controlnet", "control_picture", "controlnet_scale", "safety_checker")
 """Settings of the backbone that only first frames know; another one may be asked for at any time."""
-
-
-def split_subject(prompt: str) -> tuple[str, str | None]:
-    """`"[a zebra] gallops"` -> (`"a zebra gallops"`, `"a zebra"`); without brackets the subject is None."""
-    marked = re.findall(r"\[([^\[\]]+)\]", prompt)
-    text = re.sub(r"\[([^\[\]]*)\]", r"\1", prompt)
-    if len(marked) > 1 or "[" in text or "]" in text:
-        raise UserError(f"prompt={prompt!r}: mark one subject, for example '[a zebra] gallops across snow'.")
-    return text, (marked[0] if marked else None)
 
 
 def quote_prompts(arguments: list[str]) -> list[str]:
@@ -142,10 +134,11 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
     return module, run
 
 
-def request(module: MaskVidModule, prompt: str, masks: torch.Tensor) -> ClipBatch:
-    """One clip asked for: a prompt, its subject in brackets, and masks (f, 1, H, W)."""
-    text, subject = split_subject(prompt)
-    embedded, subject_tokens, pooled = module.backbone.encode_text([text], [subject])
+def request(module: MaskVidModule, prompt: str, masks: torch.Tensor, *, name: str = "prompt") -> ClipBatch:
+    """One clip asked for: a prompt, its subject in brackets, and masks (f, 1, H, W); `name` is the prompt's setting."""
+    asked = parse_prompt(prompt, name=name)
+    text = asked.text
+    embedded, subject_tokens, pooled = module.backbone.encode_text([asked])
     batch = ClipBatch(
         ids=[text],  # not its place in the list: one prompt gives one video, whatever stands beside it
         masks=masks.unsqueeze(0),

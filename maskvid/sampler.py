@@ -23,6 +23,7 @@ from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.model.control import Control
+from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Sampling
 
@@ -62,7 +63,7 @@ class VideoSampler:
         self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
         self.noise, self.sampling, self.use_masks, self.seed = noise, sampling, use_masks, seed
         self.sources: ClipBatch | None = None
-        self._empty: tuple[torch.Tensor, torch.Tensor | None] | None = None
+        self._empty: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -287,15 +288,14 @@ class VideoSampler:
     def _without_prompt(self, batch: ClipBatch) -> ClipBatch:
         """The same clips with the empty prompt; masks stay, so that guidance strengthens the text alone."""
         if self._empty is None:
-            text, _, pooled = self.backbone.encode_text([""], [None])
-            self._empty = text, pooled
-        text, pooled = self._empty
+            self._empty = self.backbone.encode_text([Prompt("")])
+        text, subject, pooled = self._empty
         if pooled is not None and batch.pooled is not None:
             pooled = pooled.to(batch.pooled).expand_as(batch.pooled)
         return replace(
             batch,
             text=text.to(batch.text).expand_as(batch.text),
-            subject=torch.zeros_like(batch.subject),
+            subject=subject.to(batch.subject).expand_as(batch.subject),
             prompts=[""] * len(batch),
             pooled=pooled,
             latents=None,

@@ -8,7 +8,7 @@ import pytest
 import maskvid
 
 ROOT = Path(maskvid.__file__).parent
-GROUND = {"clip", "errors", "files", "seeds", "settings", "video"}
+GROUND = {"clip", "errors", "files", "prompt", "seeds", "settings", "video"}
 ALLOWED = {
     "masks": GROUND,
     "metrics": GROUND,

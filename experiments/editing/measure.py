@@ -44,7 +44,7 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
     sampler = module.sampler
     data = instantiate(config.data, "data", validation={"horse": "assets://horse/test/horse"}).attach(module.backbone)
     data.setup()
-    subjects = {clip.triple.id: clip.triple.subject for clip in data.clips["horse"]}
+    subjects = {clip.triple.id: clip.triple.prompt.words for clip in data.clips["horse"]}
     for source in data.val_dataloader()[0]:
         subject, caption = subjects[source.ids[0]] or "a horse", source.prompts[0]
         before, _, after = caption.partition(subject)

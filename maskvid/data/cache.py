@@ -17,8 +17,9 @@ from maskvid.data.triples import Triple
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
 from maskvid.masks.read import images_in
+from maskvid.prompt import Prompt
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raise it when what an entry holds changes."""
 
 _FRAMES_PER_CALL = 8  # bounds the memory of the VAE; an entry does not depend on it beyond float rounding
@@ -28,19 +29,23 @@ class Encoder(Protocol):
     """What the data needs of a backbone.
 
     Attributes:
-        fingerprint: Changes whenever the encoded numbers would: weights, scaling factor, tokenizer, precision.
+        fingerprint: Changes whenever the encoded numbers would, but for rounding: weights, configurations, tokenizer.
+        dtype: Numbers that it computes in.
     """
 
     fingerprint: str
+    dtype: torch.dtype
 
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """Encode float32 (f, 3, H, W) in [-1, 1] on the CPU to scaled latents (f, c, h, w), the same every time."""
         ...
 
-    def encode_text(
-        self, prompts: list[str], subjects: list[str | None]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def encode_text(self, prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return text (b, n, d), subject mask (b, n) in {0, 1} and pooled text (b, p) or None."""
+        ...
+
+    def prompt_faults(self, prompt: Prompt) -> list[str]:
+        """Say what is wrong with a prompt, in words; `encode_text` refuses it then."""
         ...
 
 
@@ -136,7 +141,7 @@ class EncodedData:
             height=self.height,
             width=self.width,
             flip=flip,
-            dtype="float32",
+            dtype=str(self.encoder.dtype),
             decode_version=DECODE_VERSION,
             backbone=self.encoder.fingerprint,
         )
@@ -153,18 +158,18 @@ class EncodedData:
             self.cache.put(key, entry)
         return entry["latents"]
 
-    def text(self, caption: str, subject: str | None) -> dict[str, torch.Tensor]:
+    def text(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """Embedding of one prompt.
 
         Returns:
             `text` (n, d), `subject` (n) and, where the backbone has one, `pooled` (p); all float32.
         """
         key = cache_key(
-            kind="text", caption=caption, subject=subject, dtype="float32", backbone=self.encoder.fingerprint
+            kind="text", prompt=prompt.marked, dtype=str(self.encoder.dtype), backbone=self.encoder.fingerprint
         )
         entry = self.cache.get(key)
         if entry is None:
-            text, mask, pooled = self.encoder.encode_text([caption], [subject])
+            text, mask, pooled = self.encoder.encode_text([prompt])
             entry = {"text": _stored(text[0]), "subject": _stored(mask[0])}
             if pooled is not None:
                 entry["pooled"] = _stored(pooled[0])
@@ -173,7 +178,7 @@ class EncodedData:
 
     def prepare(self, triple: Triple, *, flip: bool = False) -> None:
         """Encode a triple into the cache without keeping it."""
-        self.text(triple.caption, triple.subject)
+        self.text(triple.prompt)
         self.latents(triple.video)
         if flip:
             self.latents(triple.video, flip=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from maskvid.masks.check import MAX_FOREGROUND, mask_faults
 from maskvid.masks.read import iter_frames, iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
+from maskvid.prompt import Prompt
 
 OnReject = Literal["error", "skip"]
 
@@ -125,8 +125,8 @@ class Report:
         for name in self.accepted:
             for clip in self.accepted[name]:
                 caption = Text(clip.triple.caption)
-                if clip.triple.subject:
-                    caption.highlight_regex(re.compile(re.escape(clip.triple.subject), re.IGNORECASE), "bold")
+                if clip.triple.subject is not None:
+                    caption.stylize("bold", *clip.triple.subject)
                 table.add_row(
                     name,
                     Text(clip.triple.id),
@@ -148,7 +148,7 @@ class Report:
 
 def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Rejected:
     """Decode a triple wholly and collect everything that is wrong with it."""
-    reasons = list(triple.faults) + _caption_faults(triple)
+    reasons = list(triple.faults) + ([] if triple.caption else ["no caption"])
     masks: list[np.ndarray] = []
     video = _measure(iter_frames(triple.video), reasons)
     mask = None
@@ -248,6 +248,21 @@ def check_sets(folders: Mapping[str, Sequence[str | Path]], requirements: Requir
     return report
 
 
+def reject_prompts(report: Report, prompt_faults: Callable[[Prompt], list[str]]) -> None:
+    """Move the clips whose prompt a backbone cannot take to the rejected ones.
+
+    Args:
+        report: Is altered.
+        prompt_faults: What is wrong with a prompt, in words; of the backbone, whose tokenizer has a length.
+    """
+    for name, clips in report.accepted.items():
+        faults = [prompt_faults(clip.triple.prompt) for clip in clips]
+        report.rejected[name] += [
+            Rejected(clip.triple, tuple(found)) for clip, found in zip(clips, faults, strict=True) if found
+        ]
+        report.accepted[name] = [clip for clip, found in zip(clips, faults, strict=True) if not found]
+
+
 def enforce(report: Report, on_reject: OnReject) -> None:
     """Stop at rejected clips (`error`) or go on without them, saying so (`skip`).
 
@@ -264,17 +279,6 @@ def enforce(report: Report, on_reject: OnReject) -> None:
     for name, clips in report.accepted.items():
         if not clips:
             raise UserError(f"data set {name} has no usable clip left; see the reasons above")
-
-
-def _caption_faults(triple: Triple) -> list[str]:
-    if not triple.caption:
-        return ["no caption"]
-    if triple.subject is None:
-        return []
-    # word boundaries, or the subject "cat" would be found in "a caterpillar"
-    if re.search(rf"(?<!\w){re.escape(triple.subject)}(?!\w)", triple.caption, re.IGNORECASE):
-        return []
-    return [f"subject {triple.subject!r} is not in the caption {triple.caption!r}"]
 
 
 def _measure(

@@ -13,7 +13,16 @@ from torch.utils.data import DataLoader
 
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData, Encoder, TensorCache
-from maskvid.data.check import FOLDER_FPS, CheckedClip, OnReject, Report, Requirements, check_sets, enforce
+from maskvid.data.check import (
+    FOLDER_FPS,
+    CheckedClip,
+    OnReject,
+    Report,
+    Requirements,
+    check_sets,
+    enforce,
+    reject_prompts,
+)
 from maskvid.data.sampler import PositionSampler, shard
 from maskvid.data.windows import (
     EncodedClip,
@@ -25,6 +34,7 @@ from maskvid.data.windows import (
 )
 from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND
+from maskvid.prompt import Prompt
 
 TRAIN = "train"
 
@@ -78,7 +88,7 @@ class MaskVidDataModule(LightningDataModule):
             limit_validation: Use only the first so many clips of each validation set; None for all.
             num_workers: Worker processes per loader.
             cache_dir: Folder for latents and text embeddings.
-            prompt_dropout: Share of training windows that get the empty prompt (and no subject).
+            prompt_dropout: Share of training windows that get the empty prompt.
             box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then
                 learnt from the caption, and a box will do where exact masks are hard to get.
             perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a
@@ -145,8 +155,14 @@ class MaskVidDataModule(LightningDataModule):
         return self
 
     def check(self) -> Report:
-        """Read and check every clip of every set; nothing is encoded or written."""
-        return check_sets(self.folders, self.requirements)
+        """Read and check every clip of every set; nothing is encoded or written.
+
+        Whether a subject lies within the tokenizer's length is checked where a backbone is attached.
+        """
+        report = check_sets(self.folders, self.requirements)
+        if self._encoder is not None:
+            reject_prompts(report, self._encoder.prompt_faults)
+        return report
 
     def dry_run(self) -> Report:
         """Print every clip, accepted or rejected with its reasons, and return the list."""
@@ -185,7 +201,7 @@ class MaskVidDataModule(LightningDataModule):
             encoded.prepare(clip.triple, flip=self.flip and training)
         if self.trainer is not None and world_size > 1:
             self.trainer.strategy.barrier("maskvid-data-encoded")
-        self._empty_text = encoded.text("", None)
+        self._empty_text = encoded.text(Prompt(""))
         for name, clips in self.clips.items():
             if name == TRAIN:
                 self._encoded[name] = [encode_training_clip(clip, encoded, flip=self.flip) for clip in clips]

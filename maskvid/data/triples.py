@@ -13,6 +13,7 @@ from typing import Any
 
 from maskvid.errors import UserError
 from maskvid.masks.read import VIDEO_SUFFIXES, images_in
+from maskvid.prompt import Prompt, Span, parse_prompt
 
 ASSETS = "assets://"
 """Prefix of folders that ship inside the package, e.g. `assets://horse/train`."""
@@ -31,7 +32,7 @@ class Triple:
         video: Video file or frame folder.
         mask: Video file, PNG folder or npz; None where none was found.
         caption: The prompt, without brackets; empty where none was found.
-        subject: The words of the caption that name the foreground, or None: then the whole prompt is the subject.
+        subject: Characters of the caption that name the foreground, or None: then the whole prompt is the subject.
         fps: Frames a second as the metadata give them, or None: then the video's own count.
         attributes: Whatever else the metadata say about the clip.
         faults: What was wrong already in the listing, in words.
@@ -41,10 +42,15 @@ class Triple:
     video: Path
     mask: Path | None
     caption: str
-    subject: str | None = None
+    subject: Span | None = None
     fps: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> Prompt:
+        """Caption and subject together."""
+        return Prompt(self.caption, self.subject)
 
 
 def resolve_folder(folder: str | Path) -> Path:
@@ -65,7 +71,8 @@ def read_triples(folder: str | Path) -> list[Triple]:
     - DAVIS: `JPEGImages/[480p/]seq/*.jpg`, `Annotations/[480p/]seq/*.png`, captions in `captions.json`
       (`{"seq": "text"}`), `captions.txt` (`seq: text` per line) or `seq.txt`.
 
-    Brackets in a caption mark the subject: `"[a brown horse] gallops"`.
+    Brackets in a caption mark the subject: `"[a brown horse] gallops"`. A `subject` beside the caption names its words,
+    which must then stand in it once.
 
     Args:
         folder: A folder, or one in the package as `assets://...`.
@@ -90,7 +97,7 @@ def read_triples(folder: str | Path) -> list[Triple]:
             f"data folder {folder} holds no clips: expected metadata.jsonl, videos with .txt captions, or the DAVIS "
             "folders JPEGImages and Annotations"
         )
-    return _unique([_with_subject(triple) for triple in triples])
+    return _unique(triples)
 
 
 def _read_metadata(root: Path) -> list[Triple]:
@@ -108,12 +115,12 @@ def _read_metadata(root: Path) -> list[Triple]:
         mask, fps = row.get("mask") or row.get("mask_file_name"), row.get("fps")
         is_rate = isinstance(fps, (int, float)) and not isinstance(fps, bool) and 0 < fps < math.inf
         triples.append(
-            Triple(
+            _captioned(
+                str(row.get("text") or row.get("caption") or ""),
+                str(row["subject"]) if row.get("subject") else None,
                 id=str(row.get("id") or Path(row["file_name"]).with_suffix("").as_posix().replace("/", "_")),
                 video=root / row["file_name"],
                 mask=root / str(mask) if mask else None,
-                caption=str(row.get("text") or row.get("caption") or ""),
-                subject=str(row["subject"]) if row.get("subject") else None,
                 fps=float(fps) if is_rate else None,
                 faults=() if fps is None or is_rate else (f"fps={fps!r} is no positive number of frames a second",),
                 attributes={key: value for key, value in row.items() if key not in _KNOWN_KEYS},
@@ -142,11 +149,11 @@ def _read_sidecars(root: Path) -> list[Triple]:
         if entry.suffix.lower() == ".txt" and entry.stem not in names and names:
             names[entry.stem] = root / f"{entry.stem}.mp4"  # a caption without its video: reported by the check
     return [
-        Triple(
+        _captioned(
+            _read_text(root / f"{name}.txt") if (root / f"{name}.txt").is_file() else "",
             id=name,
             video=names[name],
             mask=_mask_beside(root, name),
-            caption=_read_text(root / f"{name}.txt") if (root / f"{name}.txt").is_file() else "",
             faults=tuple(faults.get(name, ())),
         )
         for name in sorted(names)
@@ -173,12 +180,12 @@ def _read_davis(root: Path) -> list[Triple]:
         row = captions.pop(sequence.name, _read_text(sidecar) if sidecar.is_file() else "")
         text, subject = (row.get("text", ""), row.get("subject")) if isinstance(row, dict) else (row, None)
         triples.append(
-            Triple(
+            _captioned(
+                str(text),
+                str(subject) if subject else None,
                 id=sequence.name,
                 video=sequence,
                 mask=mask if mask.is_dir() else None,
-                caption=str(text),
-                subject=str(subject) if subject else None,
             )
         )
     for name in captions:
@@ -215,22 +222,14 @@ def _davis_captions(root: Path) -> dict[str, Any]:
     return {found[1]: found[2] for found in lines if found}
 
 
-def _with_subject(triple: Triple) -> Triple:
-    """Strip the brackets from the caption and take the bracketed words for the subject if none is named."""
-    marked = re.findall(r"\[([^\[\]]*)\]", triple.caption)
-    plain = re.sub(r"\[([^\[\]]*)\]", r"\1", triple.caption)
-    faults = list(triple.faults)
-    if "[" in plain or "]" in plain:
-        faults.append(f"unbalanced brackets in the caption {triple.caption!r}")
-    if len(marked) > 1 and triple.subject is None:
-        faults.append(f"the caption marks {len(marked)} subjects {marked}; mark one")
-    subject = triple.subject or (marked[0] if marked else None)
-    return replace(
-        triple,
-        caption=" ".join(plain.split()),
-        subject=" ".join(subject.split()) or None if subject else None,
-        faults=tuple(faults),
-    )
+def _captioned(text: str, subject: str | None = None, **known: Any) -> Triple:
+    """A triple with its caption and subject read; what is wrong with them is one of its faults."""
+    try:
+        prompt = parse_prompt(text, subject if text.strip() else None, name="caption")
+    except UserError as error:
+        prompt = Prompt(" ".join(text.split()))
+        known["faults"] = (*known.get("faults", ()), str(error))
+    return Triple(caption=prompt.text, subject=prompt.subject, **known)
 
 
 def _unique(triples: list[Triple]) -> list[Triple]:

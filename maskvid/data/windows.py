@@ -51,7 +51,7 @@ def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool)
         caption=triple.caption,
         masks=clip.masks,
         times=clip.times,
-        text=encoded.text(triple.caption, triple.subject),
+        text=encoded.text(triple.prompt),
         latents=encoded.latents(triple.video),
         flipped=encoded.latents(triple.video, flip=True) if flip else None,
     )
@@ -67,7 +67,7 @@ def encode_validation_clip(clip: CheckedClip, encoded: EncodedData, requirements
         caption=triple.caption,
         masks=clip.masks[chosen],
         times=clip.times[chosen],
-        text=encoded.text(triple.caption, triple.subject),
+        text=encoded.text(triple.prompt),
         latents=encoded.latents(triple.video)[chosen],
         frames=frames[chosen],
     )
@@ -96,8 +96,7 @@ class TrainingWindows(Dataset[ClipBatch]):
             fps: Its frames a second.
             seed: The run's seed.
             prompt_dropout: Share of windows that get the empty prompt.
-            empty_text: Embedding of the empty prompt. Its subject mask is used as zeros whatever the encoder said: a
-                prompt that names nothing must bind nothing to the foreground.
+            empty_text: Embedding of the empty prompt.
             box_masks: Share of windows whose masks are reduced to a sliding box.
             perturb_masks: Share of windows whose masks are made imprecise, see `maskvid.masks.perturb`.
         """
@@ -108,7 +107,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         self.prompt_dropout = prompt_dropout
         self.box_masks = box_masks
         self.perturb_masks = perturb_masks
-        self.empty_text = {**empty_text, "subject": torch.zeros_like(empty_text["subject"])}
+        self.empty_text = empty_text
 
     def __getitem__(self, position: int) -> ClipBatch:
         """The batch of one clip at a global position."""

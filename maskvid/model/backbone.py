@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from importlib import resources
+import warnings
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
-from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
 from maskvid.model import control
 from maskvid.model.control import Control
+from maskvid.model.fingerprint import fingerprint
+from maskvid.model.loading import SINGLE_FILES, add_lora, load_folder, load_single_file, resolve
+from maskvid.model.sd_class import refuse_unlike
+from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
+from maskvid.prompt import Prompt
 
-ASSETS = "assets://"
-SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 PARTS = ("unet", "vae", "text_encoder", "tokenizer")
 
 
@@ -44,6 +42,12 @@ class Backbone:
             None. It takes no part in tuning and is not in the fingerprint.
         control_picture: How it is shown the mask: `filled`, `edge` or `scribble`.
         controlnet_scale: How much of what it says is heard.
+        safety_checker: Whether the safety checker of Stable Diffusion 1.x and 2.x, where the backbone has one, looks at
+            painted first frames. A picture that it flags is an error.
+
+    Attributes:
+        fingerprint: Of everything that changes the frozen numbers but for rounding, see `maskvid.model.fingerprint`.
+        dtype: The type asked for.
 
     Raises:
         UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the single file
@@ -62,36 +66,40 @@ class Backbone:
         controlnet: str | None = None,
         control_picture: str = "filled",
         controlnet_scale: float = 1.0,
+        safety_checker: bool = True,
     ) -> None:
         if dtype not in ("float32", "float16", "bfloat16"):
             raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
-        self.path = path
-        source = _resolve(path)
+        self.path, self.dtype = path, getattr(torch, dtype)
+        source = resolve(path)
         diffusers_logging.disable_progress_bar()  # bars of a second would tear the run's own
         transformers_logging.disable_progress_bar()
+        self.pipeline: Any
         if Path(source).suffix in SINGLE_FILES:
-            self.pipeline = _load_single_file(path, source, getattr(torch, dtype), config)
+            self.pipeline = load_single_file(path, source, self.dtype, config)
         else:
-            self.pipeline = _load(path, source, getattr(torch, dtype), variant)
+            self.pipeline = load_folder(path, source, self.dtype, variant, safety_checker=safety_checker)
         missing = [part for part in PARTS if getattr(self.pipeline, part, None) is None]
         if missing:
             raise UserError(
                 f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline."
             )
+        refuse_unlike(self.pipeline, path)
         self.pipeline.set_progress_bar_config(disable=True)
+        if self.dtype == torch.float16 and self.pipeline.vae.config.get("force_upcast"):
+            self.pipeline.vae.float()  # its activations overflow float16, as diffusers knows of SDXL's
         if lora is not None:
-            _add_lora(self.pipeline, lora, lora_scale)
+            add_lora(self.pipeline, lora, lora_scale)
         for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
             module = getattr(self.pipeline, part, None)
             if module is not None:
                 module.requires_grad_(False).eval()
-        self.fingerprint = _fingerprint(self.pipeline)
+        self.fingerprint = fingerprint(self.pipeline)
         self.control_picture, self.controlnet_scale = control_picture, controlnet_scale
         self.controlled: Any = None
         if controlnet is not None:
             control.control_picture(torch.zeros(1, 1, 4, 4), control_picture)  # refuses unknown kinds now
-            source, local = _resolve(controlnet), _looks_local(_resolve(controlnet))
-            self.controlled = control.load_control(controlnet, source, self.pipeline, variant=variant, local=local)
+            self.controlled = control.load_control(controlnet, self.pipeline, variant=variant)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Frozen, hence shared."""
@@ -137,27 +145,49 @@ class Backbone:
         return torch.cat(chunks).clamp(-1, 1)
 
     @torch.no_grad()
-    def encode_text(
-        self, prompts: list[str], subjects: list[str | None]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Embed prompts and find their subjects' tokens.
+    def encode_text(self, prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Embed prompts and mark their subjects' tokens; what the tokenizer does not take of a prompt is warned of.
+
+        The embedding of the empty prompt is zeros where the pipeline says so (`force_zeros_for_empty_prompt`, SDXL).
 
         Args:
-            prompts: b captions.
-            subjects: For each the words that name the foreground, or None.
+            prompts: b prompts.
 
         Returns:
-            Hidden states (b, n, d), subject marks (b, n) in {0, 1} (all zero where no subject is marked or found within
-            the tokenizer's length), and the pooled embedding (b, p) of backbones that have one, else None.
+            Hidden states (b, n, d), subject marks (b, n) in {0, 1} with a one in each row, see `mark_subject`, and the
+            pooled embedding (b, p) of backbones that have one, else None.
+
+        Raises:
+            UserError: A subject lies beyond the tokenizer's length.
         """
+        for prompt in prompts:
+            if faults := self.prompt_faults(prompt):
+                raise UserError("; ".join(faults))
+            if cut := cut_text(self.pipeline.tokenizer, prompt.text):
+                length = self.pipeline.tokenizer.model_max_length
+                warnings.warn(
+                    f"the backbone's tokenizer takes {length} tokens; {cut!r} is cut from the prompt {prompt.text!r}",
+                    stacklevel=2,
+                )
         device = self.pipeline.text_encoder.device
         encoded = self.pipeline.encode_prompt(
-            prompts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
+            [prompt.text for prompt in prompts],
+            device=device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
         )
-        pooled = encoded[2].float() if len(encoded) == 4 else None  # SDXL returns four
-        text = encoded[0].float()
-        marks = torch.stack([self._mark(p, s, text.shape[1]) for p, s in zip(prompts, subjects, strict=True)])
+        text, pooled = encoded[0].float(), encoded[2].float() if len(encoded) == 4 else None  # SDXL returns four
+        if self.pipeline.config.get("force_zeros_for_empty_prompt"):
+            empty = torch.tensor([not prompt.text for prompt in prompts], device=text.device)
+            text[empty] = 0
+            if pooled is not None:
+                pooled[empty] = 0
+        marks = torch.stack([mark_subject(self.pipeline.tokenizer, prompt) for prompt in prompts])
         return text, marks.to(device), pooled
+
+    def prompt_faults(self, prompt: Prompt) -> list[str]:
+        """What is wrong with a prompt, in words: a subject that the tokenizer does not reach."""
+        return subject_faults(self.pipeline.tokenizer, prompt)
 
     @torch.no_grad()
     def control(self, masks: torch.Tensor) -> Control:
@@ -199,12 +229,15 @@ class Backbone:
 
         Returns:
             Scaled latents (b, c, h, w) of the pictures.
+
+        Raises:
+            UserError: The safety checker flags a picture; diffusers would make it black, and the whole video with it.
         """
         extra: dict[str, Any] = {}
         if masks is not None:
             extra["image"] = control.control_picture(masks, self.control_picture)
             extra["controlnet_conditioning_scale"] = self.controlnet_scale
-        images = (self.pipeline if masks is None else self.controlled)(
+        latents = (self.pipeline if masks is None else self.controlled)(
             prompts,
             **extra,
             height=size[0],
@@ -212,109 +245,21 @@ class Backbone:
             generator=generators,
             guidance_scale=guidance_scale,
             num_inference_steps=num_inference_steps,
-            output_type="pt",
+            output_type="latent",
         ).images
-        return self.encode_frames(2 * images.float() - 1)
+        frames = self.decode_latents(latents)  # here and not in the pipeline, whose VAE must have the U-Net's type
+        self._refuse_flagged(prompts, frames)
+        return self.encode_frames(frames)
 
-    def _mark(self, prompt: str, subject: str | None, length: int) -> torch.Tensor:
-        marks = torch.zeros(length)
-        if not subject:
-            return marks
-        tokenizer = self.pipeline.tokenizer
-        prompt_ids = tokenizer(prompt, truncation=True, max_length=length)["input_ids"]
-        subject_ids = tokenizer(subject, add_special_tokens=False)["input_ids"]
-        for start in range(len(prompt_ids) - len(subject_ids) + 1):
-            if prompt_ids[start : start + len(subject_ids)] == subject_ids:
-                marks[start : start + len(subject_ids)] = 1
-                break
-        return marks
-
-
-def _resolve(path: str) -> str:
-    if path.startswith(ASSETS):
-        return str(resources.files("maskvid") / "assets" / path.removeprefix(ASSETS))
-    return path
-
-
-def _looks_local(source: str) -> bool:
-    return Path(source).is_absolute() or source.startswith((".", "~")) or Path(source).exists()
-
-
-def _load(path: str, source: str, dtype: torch.dtype, variant: str | None) -> DiffusionPipeline:
-    looks_local = _looks_local(source)
-    if looks_local:
-        folder = Path(source).expanduser()
-        index = folder / "model_index.json"
-        if not index.is_file():
-            raise UserError(f"backbone.path={path!r}: no model_index.json there; give a diffusers folder or a hub id.")
-        for part, (library, _) in ((k, v) for k, v in json.loads(index.read_text()).items() if isinstance(v, list)):
-            if library is not None and not (folder / part).is_dir():
-                raise UserError(f"backbone.path={path!r}: the part {part!r} is missing; copy the whole folder.")
-        source = str(folder)
-    try:
-        return DiffusionPipeline.from_pretrained(source, dtype=dtype, variant=variant, local_files_only=looks_local)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"backbone.path={path!r} cannot be loaded by diffusers: {reason}") from error
-
-
-def _load_single_file(path: str, source: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
-    if Path(source).suffix != ".safetensors":
-        raise UserError(
-            f"backbone.path={path!r} is pickled and could run anything when read; give a .safetensors file of it."
-        )
-    if not Path(source).is_file():
-        raise UserError(f"backbone.path={path!r}: no such file.")
-    if config is None:
-        raise UserError(
-            f"backbone.path={path!r} is a single file: give backbone.config=PATH, a diffusers folder or hub id of its "
-            "architecture, or choose backbone=sd14|sd15|sd21|sdxl, which name one."
-        )
-    layout, local = _resolve(config), _looks_local(_resolve(config))
-    try:
-        names = DiffusionPipeline.load_config(layout, local_files_only=local)
-        pipeline_class: Any = getattr(diffusers, str(names["_class_name"]), None)
-        if not hasattr(pipeline_class, "from_single_file"):
-            raise UserError(f"backbone.config={config!r}: {names['_class_name']} cannot be read from a single file.")
-        return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"backbone.path={path!r} cannot be loaded by diffusers with backbone.config={config!r}: {reason}"
-        ) from error
-
-
-def _add_lora(pipeline: Any, lora: str, scale: float) -> None:
-    """Fuse a LoRA into the weights, so that inflation finds plain layers."""
-    source = str(Path(lora).expanduser()) if _looks_local(lora) else lora
-    try:
-        pipeline.load_lora_weights(source)
-        pipeline.fuse_lora(lora_scale=scale)
-        pipeline.unload_lora_weights()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        hint = " Install the extra `lora`." if "PEFT" in reason else ""
-        raise UserError(f"backbone.lora={lora!r} cannot be added by diffusers: {reason}{hint}") from error
-
-
-def _fingerprint(pipeline: DiffusionPipeline) -> str:
-    """A digest of configurations and of a sample of every weight: another training gives another fingerprint.
-
-    The VAE's decoder is left out: latents, and hence what is tuned on them, do not depend on it, so that an adapter
-    stays valid where the decoder alone was refined, as in the VAEs published for Stable Diffusion 1.x.
-    """
-    digest = hashlib.sha256()
-    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
-        module = getattr(pipeline, part, None)
-        if module is None:
-            continue
-        digest.update(part.encode())
-        for name, value in module.state_dict().items():
-            if part == "vae" and name.startswith(("decoder.", "post_quant_conv.")):
-                continue
-            flat = value.detach().flatten()
-            digest.update(f"{name}{tuple(value.shape)}".encode())
-            digest.update(flat[:: max(1, flat.numel() // 256)].float().cpu().numpy().tobytes())
-    scaling = getattr(pipeline.vae.config, "scaling_factor", None)
-    digest.update(f"{scaling}{getattr(pipeline.vae.config, 'shift_factor', None)}".encode())
-    return digest.hexdigest()[:16]
+    def _refuse_flagged(self, prompts: list[str], frames: torch.Tensor) -> None:
+        checker = getattr(self.pipeline, "safety_checker", None)
+        if checker is None:
+            return
+        _, flagged = self.pipeline.run_safety_checker(frames.clone(), frames.device, checker.dtype)
+        for prompt, bad in zip(prompts, flagged, strict=True):
+            if bad:
+                raise UserError(
+                    f"prompt {prompt!r}: the backbone's safety checker flags the first frame painted for it; try "
+                    "another seed or prompt, give a picture of your own (first_frame=), or leave the checker out "
+                    "(backbone.safety_checker=false in training, safety_checker=false afterwards)."
+                )

@@ -10,6 +10,7 @@ from diffusers import ControlNetModel, DiffusionPipeline
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
+from maskvid.model.loading import LOADING_ERRORS, explain, is_local, resolve
 
 Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
 """Latents, timesteps, text and added conditions of n pictures -> residuals of the U-Net's down blocks and middle."""
@@ -44,24 +45,25 @@ def control_picture(masks: torch.Tensor, kind: str) -> torch.Tensor:
     return line.expand(-1, 3, -1, -1)
 
 
-def load_control(path: str, source: str, pipeline: Any, *, variant: str | None, local: bool) -> DiffusionPipeline:
-    """A backbone's pipeline with a ControlNet, sharing every part.
+def load_control(path: str, pipeline: Any, *, variant: str | None) -> DiffusionPipeline:
+    """A backbone's pipeline with a ControlNet, sharing every part, the safety checker too.
 
     Args:
-        path: As the user named it, for messages.
-        source: Local folder or hub id.
+        path: Local folder, hub id or `assets://...`.
         pipeline: The backbone's.
         variant: File variant such as `fp16`.
-        local: Whether `source` is a folder here.
 
     Raises:
         UserError: It cannot be loaded, or was made for a U-Net of another shape.
     """
     unet, factor = pipeline.unet, 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
+    source = resolve(path)
     try:
-        controlnet = ControlNetModel.from_pretrained(source, dtype=unet.dtype, variant=variant, local_files_only=local)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        controlnet = ControlNetModel.from_pretrained(
+            source, dtype=unet.dtype, variant=variant, local_files_only=is_local(source)
+        )
+    except LOADING_ERRORS as error:
+        reason = explain(error, source, variant)
         raise UserError(f"backbone.controlnet={path!r} cannot be loaded by diffusers: {reason}") from error
     own, given = unet.config, controlnet.config
     for name in ("in_channels", "block_out_channels", "cross_attention_dim", "down_block_types", "layers_per_block"):

@@ -46,15 +46,14 @@ class Guide:
         Args:
             latents: (b, f, c, h, w); every attention grid is a halving of (h, w).
             masks: (b, f, 1, H, W) in [0, 1], or None.
-            subject: (b, tokens) in {0, 1}, or None. A row without a marked token stands for the whole prompt.
+            subject: (b, tokens) in {0, 1} with a one in each row, or None; see `Backbone.encode_text`.
             text: (b, tokens, d), the prompts' hidden states.
         """
         self.num_frames, self.masks, self.first_frame = latents.shape[1], masks, latents[:, 0]
         self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
         self.subject = self.words = None
         if subject is not None:
-            unmarked = subject.sum(1, keepdim=True) == 0
-            self.subject = torch.where(unmarked, torch.ones_like(subject), subject)
+            self.subject = subject
             if text is not None:
                 weights = (self.subject / self.subject.sum(1, keepdim=True)).to(text)
                 self.words = torch.einsum("bn,bnd->bd", weights, text)

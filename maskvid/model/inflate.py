@@ -54,7 +54,7 @@ class InflatedUNet(nn.Module):
         self_query: Whether self-attention trains a query projection.
         cross_query: Whether cross-attention trains one.
         temporal_attention: `compact` (ours), `full` (of the peers, see `maskvid.model.peers`) or None.
-        temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution) or None.
+        temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution but the last) or None.
         temporal_words: Whether the compact temporal attention hears the subject's words.
         gradient_checkpointing: Trade time for memory in training.
 

@@ -46,6 +46,8 @@ class FullTemporalAttention(nn.Module):
 class ConvOverFrames(nn.Module):
     """LAMP's companion of a 2-D convolution: a causal convolution over three frames behind a one-channel gate.
 
+    Ours: the gate starts at random weights, theirs at zero.
+
     Args:
         channels: Output channels of the 2-D convolution.
     """
@@ -66,7 +68,7 @@ class ConvOverFrames(nn.Module):
 
 
 def convolutions(unet: UNet2DConditionModel) -> dict[str, nn.Conv2d]:
-    """The 2-D convolutions that LAMP extends: of `conv_in`, the residual blocks and the changes of resolution."""
+    """The 2-D convolutions that LAMP extends: of `conv_in`, residual blocks and changes of resolution."""
     found = {}
     homes = (ResnetBlock2D, Downsample2D, Upsample2D)
     for name, module in unet.named_modules():

@@ -10,9 +10,11 @@ from maskvid.data import cache as cache_module
 from maskvid.data.cache import EncodedData, TensorCache, content_hash
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
+from maskvid.prompt import Prompt
 from tests.data.tiny import HEIGHT, WIDTH, AverageEncoder, make_frames, write_mp4, write_pictures
 
 SIZE = {"height": 16, "width": 24}
+SQUARE = Prompt("a square", (2, 8))
 
 
 @pytest.fixture
@@ -39,10 +41,10 @@ def test_latents_are_those_of_all_frames(video, store):
 def test_encoded_once(video, store):
     encoder = AverageEncoder()
     first = EncodedData(encoder, store, **SIZE)
-    latents, text = first.latents(video), first.text("a square", "square")
+    latents, text = first.latents(video), first.text(SQUARE)
     again = EncodedData(encoder, TensorCache(store.folder), **SIZE)
     assert torch.equal(again.latents(video), latents)
-    for name, tensor in again.text("a square", "square").items():
+    for name, tensor in again.text(SQUARE).items():
         assert torch.equal(tensor, text[name])
     assert encoder.frames_encoded == 10
     assert encoder.prompts_encoded == 1
@@ -56,7 +58,9 @@ def test_the_name_and_place_of_a_video_do_not_matter(video, store, tmp_path):
     assert encoder.frames_encoded == 10
 
 
-@pytest.mark.parametrize("dependency", ["content", "height", "width", "flip", "backbone", "decoding", "version"])
+@pytest.mark.parametrize(
+    "dependency", ["content", "height", "width", "flip", "backbone", "precision", "decoding", "version"]
+)
 def test_latents_are_encoded_anew_when_a_dependency_changes(video, store, monkeypatch, dependency):
     EncodedData(AverageEncoder(), store, **SIZE).latents(video)
     size, flip, encoder = dict(SIZE), False, AverageEncoder()
@@ -68,6 +72,8 @@ def test_latents_are_encoded_anew_when_a_dependency_changes(video, store, monkey
         flip = True
     elif dependency == "backbone":
         encoder = AverageEncoder("average-2")
+    elif dependency == "precision":
+        encoder.dtype = torch.bfloat16
     elif dependency == "decoding":
         monkeypatch.setattr(cache_module, "DECODE_VERSION", 999)
     else:
@@ -78,13 +84,20 @@ def test_latents_are_encoded_anew_when_a_dependency_changes(video, store, monkey
 
 
 @pytest.mark.parametrize(
-    ("caption", "subject", "fingerprint"),
-    [("a disc", "square", "average-1"), ("a square", None, "average-1"), ("a square", "square", "average-2")],
+    ("prompt", "fingerprint", "dtype"),
+    [
+        (Prompt("a disc", (2, 6)), "average-1", torch.float32),
+        (Prompt("a square"), "average-1", torch.float32),
+        (Prompt("a square", (0, 8)), "average-1", torch.float32),
+        (SQUARE, "average-2", torch.float32),
+        (SQUARE, "average-1", torch.bfloat16),
+    ],
 )
-def test_text_is_encoded_anew_when_a_dependency_changes(store, caption, subject, fingerprint):
-    EncodedData(AverageEncoder(), store, **SIZE).text("a square", "square")
+def test_text_is_encoded_anew_when_a_dependency_changes(store, prompt, fingerprint, dtype):
+    EncodedData(AverageEncoder(), store, **SIZE).text(SQUARE)
     encoder = AverageEncoder(fingerprint)
-    EncodedData(encoder, store, **SIZE).text(caption, subject)
+    encoder.dtype = dtype
+    EncodedData(encoder, store, **SIZE).text(prompt)
     assert encoder.prompts_encoded == 1
 
 

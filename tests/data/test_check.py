@@ -79,6 +79,9 @@ def test_files_that_do_not_pass(tmp_path, spoil, words):
         ({"subject": "a cat", "text": "a caterpillar crawls"}, "subject 'a cat' is not in the caption"),
         ({"text": "[a square meets [a disc"}, "unbalanced brackets"),
         ({"text": "[a square] meets [a disc]"}, "marks 2 subjects"),
+        ({"text": "[ ] wanders"}, "empty brackets"),
+        ({"subject": "a square", "text": "a square meets a square"}, "stands 2 times"),
+        ({"subject": "a disc", "text": "[a square] meets a disc"}, "another subject"),
     ],
 )
 def test_rows_that_do_not_pass(tmp_path, row, words):
@@ -137,7 +140,7 @@ def test_the_report_prints_every_clip(tmp_path):
     text = str(check_sets({"train": [tmp_path]}, NEEDS))
     assert "1 clips accepted, 1 rejected" in text
     assert "a square wanders, good" in text
-    assert "unbalanced brackets in the caption '[open'" in text
+    assert "caption='[open': unbalanced brackets" in text
 
 
 def test_one_id_in_two_folders_of_a_set(tmp_path):

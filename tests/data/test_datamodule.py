@@ -154,16 +154,26 @@ def test_validation_is_sharded_without_repeats(make):
     assert shares == [[["d", "f"], ["g"]], [["e"], []]]
 
 
-def test_dropped_prompts_are_the_empty_prompt_without_a_subject(make):
+def test_dropped_prompts_are_the_empty_prompt_as_the_encoder_gives_it(make):
     drawn = batches(make(prompt_dropout=0.5), 40)
     rows = [(batch, row) for batch in drawn for row in range(2)]
     dropped = [(batch, row) for batch, row in rows if batch.prompts[row] == ""]
     assert 20 < len(dropped) < 60
     for batch, row in dropped:
         assert not batch.text[row].any()
-        assert not batch.subject[row].any()
+        assert batch.subject[row].all()  # as a whole, like every prompt without brackets
     plain = batches(make(), 40)
     assert all(torch.equal(left.latents, right.latents) for left, right in zip(drawn, plain, strict=True))
+
+
+def test_a_subject_that_the_tokenizer_does_not_reach_is_a_rejected_clip(make, tmp_path):
+    long = "one two three four five six seven eight [a square]"
+    write_triple(tmp_path / "train", "long", text=long)
+    with pytest.raises(UserError, match=r"(?s)1 clips rejected.*train/long.*'a square' lies beyond"):
+        make()
+    with pytest.warns(UserWarning, match="train/long"):
+        module = make(on_reject="skip")
+    assert [clip.triple.id for clip in module.clips["train"]] == ["a", "b", "c"]
 
 
 def test_some_windows_show_boxes_and_nothing_else_changes():

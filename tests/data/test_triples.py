@@ -23,9 +23,9 @@ def test_metadata_layout(tmp_path):
     write_triple(tmp_path, "b", text=None, caption="[A big  square] rests", mask=None, mask_file_name="b.npz")
     write_triple(tmp_path, "c", id="named", text="no subject here")
     first, second, third = all_accepted(tmp_path)
-    assert (first.id, first.caption, first.subject) == ("a", "a square wanders", "a square")
+    assert (first.id, first.caption, first.prompt.words) == ("a", "a square wanders", "a square")
     assert (first.attributes, first.fps, second.fps) == ({"gait": "walk"}, 8, None)
-    assert (second.caption, second.subject) == ("A big square rests", "A big square")
+    assert (second.caption, second.prompt.words) == ("A big square rests", "A big square")
     assert (third.id, third.subject) == ("named", None)
 
 
@@ -58,7 +58,7 @@ def test_sidecar_layout(tmp_path):
         (tmp_path / f"{name}.txt").write_text(f"[square {name}] wanders\n")
     triples = all_accepted(tmp_path)
     assert [triple.id for triple in triples] == ["four", "one", "three", "two"]
-    assert triples[1].subject == "square one"
+    assert triples[1].prompt.words == "square one"
     assert triples[1].mask is not None
     assert triples[1].mask.name == "one.mask.mp4"
 
@@ -90,7 +90,7 @@ def test_davis_layout(tmp_path, captions, resolution):
     else:
         (tmp_path / "horse.txt").write_text("[a horse] jumps")
     (triple,) = all_accepted(tmp_path)
-    assert (triple.id, triple.caption, triple.subject) == ("horse", "a horse jumps", "a horse")
+    assert (triple.id, triple.caption, triple.prompt.words) == ("horse", "a horse jumps", "a horse")
 
 
 def test_folders_without_clips(tmp_path):

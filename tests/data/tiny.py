@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+
+from maskvid.prompt import Prompt
 
 HEIGHT, WIDTH, FRAMES = 32, 48, 10
 
@@ -62,6 +65,7 @@ class AverageEncoder:
 
     def __init__(self, fingerprint: str = "average-1") -> None:
         self.fingerprint = fingerprint
+        self.dtype = torch.float32
         self.frames_encoded = 0
         self.prompts_encoded = 0
 
@@ -71,16 +75,20 @@ class AverageEncoder:
         self.frames_encoded += len(frames)
         return F.avg_pool2d(frames, 4)
 
-    def encode_text(
-        self, prompts: list[str], subjects: list[str | None]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def encode_text(self, prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         self.prompts_encoded += len(prompts)
         text = torch.zeros(len(prompts), 8, 6)
         mask = torch.zeros(len(prompts), 8)
-        for row, (prompt, subject) in enumerate(zip(prompts, subjects, strict=True)):
-            for place, word in enumerate(prompt.split()[:8]):
-                text[row, place] = sum(map(ord, word)) % 97 + 1
-                mask[row, place] = subject is None or word in subject.split()
-            if not prompt:
-                mask[row] = 1  # what an encoder that takes the whole prompt for the subject may say
+        for row, prompt in enumerate(prompts):
+            first, last = prompt.subject or (0, len(prompt.text))
+            for place, word in enumerate(list(re.finditer(r"\S+", prompt.text))[:8]):
+                text[row, place] = sum(map(ord, word[0])) % 97 + 1
+                mask[row, place] = first <= word.start() < last
+            if not prompt.text:
+                mask[row] = 1
         return text, mask, text.mean(1)
+
+    def prompt_faults(self, prompt: Prompt) -> list[str]:
+        """Eight words are all that it takes."""
+        before = len(prompt.text[: (prompt.subject or (0, 0))[1]].split())
+        return [f"the subject {prompt.words!r} lies beyond 8 words"] if before > 8 else []

@@ -1,7 +1,7 @@
 import torch
 
 from maskvid.model.attention import guided_attention
-from maskvid.model.guide import Guide, token_masks
+from maskvid.model.guide import token_masks
 
 
 def dense(query, key, value, bias):
@@ -39,8 +39,11 @@ def test_masks_are_averaged_over_the_area_of_a_token():
     assert grids[6].flatten().tolist() == [0.5, 0, 0, 0, 0, 0]
 
 
-def test_without_a_marked_subject_the_whole_prompt_is_the_subject():
-    guide = Guide()
-    guide.set(torch.zeros(2, 2, 4, 4, 4), None, torch.tensor([[0.0, 1, 0], [0, 0, 0]]))
-    assert guide.subject is not None
-    assert guide.subject.tolist() == [[0, 1, 0], [1, 1, 1]]
+def test_a_prompt_marked_as_a_whole_binds_no_word_to_the_foreground():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, 2, n, 8) for n in (6, 5, 5))
+    row = 4 * (2 * torch.rand(1, 1, 6) - 1).expand(1, 2, 6)
+    bound = guided_attention(query, key, value, row=row, column=torch.ones(1, 5))
+    torch.testing.assert_close(bound, guided_attention(query, key, value), atol=1e-5, rtol=1e-5)
+    some = guided_attention(query, key, value, row=row, column=torch.tensor([[0.0, 1, 1, 0, 0]]))
+    assert (some - bound).abs().max() > 0.1

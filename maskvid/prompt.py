@@ -1,0 +1,84 @@
+"""Prompts and captions: plain text, and where in it the words stand that name the foreground."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from maskvid.errors import UserError
+
+Span = tuple[int, int]
+"""Characters of a text, the first and the one behind the last."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt without its brackets.
+
+    Attributes:
+        text: The words, with single blanks.
+        subject: Characters of `text` that name the foreground, or None: then the whole prompt is the subject. Places
+            and not words, because words may occur more than once.
+    """
+
+    text: str
+    subject: Span | None = None
+
+    @property
+    def words(self) -> str | None:
+        """The subject's words."""
+        return None if self.subject is None else self.text[slice(*self.subject)]
+
+    @property
+    def marked(self) -> str:
+        """The text with the subject in brackets, as a user writes it."""
+        if self.subject is None:
+            return self.text
+        start, end = self.subject
+        return f"{self.text[:start]}[{self.text[start:end]}]{self.text[end:]}"
+
+
+def parse_prompt(marked: str, subject: str | None = None, *, name: str = "prompt") -> Prompt:
+    """Read a prompt whose subject stands in brackets: `"[a zebra] gallops"`; the only reader of brackets.
+
+    Args:
+        marked: As the user wrote it.
+        subject: The words that name the foreground where they are told apart from the prompt, as in `metadata.jsonl`.
+        name: What the user calls it, for messages.
+
+    Raises:
+        UserError: More than one subject, an empty one, brackets without their partner, or words told apart that the
+            prompt lacks, holds more than once or contradicts.
+    """
+    found = re.findall(r"\[([^\[\]]*)\]", marked)
+    plain = re.sub(r"\[([^\[\]]*)\]", r"\1", marked)
+    example = "for example '[a zebra] gallops across snow'"
+    if "[" in plain or "]" in plain:
+        raise UserError(f"{name}={marked!r}: unbalanced brackets; put one pair around the subject, {example}.")
+    if len(found) > 1:
+        raise UserError(f"{name}={marked!r} marks {len(found)} subjects; mark one, {example}.")
+    if found and not found[0].strip():
+        raise UserError(f"{name}={marked!r}: empty brackets; put them around the subject's words, {example}.")
+    # blanks move out of the brackets before they are joined, so that places are those of the text that is left
+    spaced = re.sub(r"\[\s+", " [", re.sub(r"\s+\]", "] ", marked))
+    joined = " ".join(spaced.split())
+    text = joined.replace("[", "").replace("]", "")
+    place = (joined.index("["), joined.index("]") - 1) if found else None
+    words = " ".join((subject or "").split())
+    if not words:
+        return Prompt(text, place)
+    if place is None:
+        return Prompt(text, _find(text, words, name))
+    if text[slice(*place)].lower() != words.lower():
+        raise UserError(f"{name}={marked!r} marks another subject than {words!r}; give one of the two.")
+    return Prompt(text, place)
+
+
+def _find(text: str, words: str, name: str) -> Span:
+    # word boundaries, or the subject "cat" would be found in "a caterpillar"
+    places = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE)]
+    if not places:
+        raise UserError(f"subject {words!r} is not in the {name} {text!r}")
+    if len(places) > 1:
+        raise UserError(f"subject {words!r} stands {len(places)} times in the {name} {text!r}; mark one by brackets")
+    return places[0]
