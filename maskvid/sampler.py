@@ -188,7 +188,7 @@ class VideoSampler:
                 clean,
                 path[-1],
                 control=control,
-                scheduler=make_scheduler("DDIMScheduler", schedule=schedule, timestep_spacing="trailing"),
+                scheduler=make_scheduler("DDIMScheduler", schedule=schedule),
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
         assert edited is not None
@@ -212,7 +212,8 @@ class VideoSampler:
         if own not in SAMPLERS:
             raise UserError(
                 f"backbone.path={self.backbone.path!r}: its scheduler, {own}, cannot paint one picture for one seed; "
-                f"give first_frame=PICTURE, or name another in its scheduler/scheduler_config.json: {', '.join(SAMPLERS)}."
+                "give first_frame=PICTURE, or name another in its scheduler/scheduler_config.json: "
+                f"{', '.join(SAMPLERS)}."
             )
         height, width = masks.shape[-2:]
         with self.unet.plain():

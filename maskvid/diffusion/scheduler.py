@@ -64,7 +64,10 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
     known = inspect.signature(kind).parameters
     unknown = [key for key in settings if key not in known]
     if unknown:
-        raise UserError(f"scheduler.{unknown[0]}: {name} does not know it; it knows {', '.join(known)}.")
+        raise UserError(
+            f"scheduler.{unknown[0]}: {name} does not know it; leave it away (~scheduler.{unknown[0]}), or choose "
+            f"among {', '.join(known)}."
+        )
     schedule = {"prediction_type": "epsilon", **schedule}
     if schedule["prediction_type"] not in ("epsilon", "v_prediction"):
         raise UserError(
@@ -83,6 +86,8 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
     if "clip_sample" in known:
         # Clipping is the default of some and means pictures in [-1, 1]; latents reach far beyond.
         settings = {"clip_sample": False, **settings}
+    if "timestep_spacing" in known:
+        settings = {"timestep_spacing": "trailing", **settings}  # the first of few steps is that of pure noise
     try:
         return kind.from_config(schedule, **settings)
     except (ValueError, NotImplementedError) as error:
