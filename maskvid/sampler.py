@@ -118,6 +118,8 @@ class VideoSampler:
     ) -> Iterator[torch.Tensor]:
         """Sample videos of any length, segment after segment, see `long_video`.
 
+        What frames share of the noise is drawn once for a video, else its background would jump at every seam.
+
         Args:
             batch: Text, subject and the masks of all frames.
             first_frame: (b, c, h, w), clean scaled latents.

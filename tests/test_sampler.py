@@ -18,7 +18,7 @@ from maskvid.train import train
 from tests.runs import configure
 
 WINDOW, PROMPTS = 4, ("[a horse] gallops", "[a bird] sings")
-NEAR = {"atol": 2e-5, "rtol": 0}  # products of another batch size may round otherwise; pictures lie in [-1, 1]
+NEAR = {"atol": 1e-4, "rtol": 0}  # products of another batch size may round otherwise; pictures lie in [-1, 1]
 
 
 @pytest.fixture(scope="module")
