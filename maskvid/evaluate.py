@@ -48,8 +48,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     if config.seed is not None:
         module.sampler.seed = config.seed
     if config.scheduler.name is not None:
-        schedule = module.backbone.scheduler.config
-        module.sampler.scheduler = make_scheduler(config.scheduler.name, schedule=schedule, timestep_spacing="trailing")
+        module.sampler.scheduler = make_scheduler(config.scheduler.name, schedule=module.backbone.scheduler.config)
     sets = config.sets or run.data.validation
     if not sets:
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")

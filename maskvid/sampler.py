@@ -18,8 +18,9 @@ from maskvid.diffusion import (
     long_video,
     sample_video,
     shared_noise,
+    shared_part,
 )
-from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.diffusion.scheduler import SAMPLERS, make_scheduler
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.model.control import Control
@@ -118,6 +119,8 @@ class VideoSampler:
     ) -> Iterator[torch.Tensor]:
         """Sample videos of any length, segment after segment, see `long_video`.
 
+        What frames share of the noise is drawn once for a video, else its background would jump at every seam.
+
         Args:
             batch: Text, subject and the masks of all frames.
             first_frame: (b, c, h, w), clean scaled latents.
@@ -138,11 +141,13 @@ class VideoSampler:
 
         def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
             part = replace(batch, masks=batch.masks[:, indices])
-            if indices[0] == 0 and clean.shape[1] == 1:
-                return self._sample(part, clean[:, : self.unet.clean_frames], self._start(part, first_frame))
-            return self._sample(part, clean, self._start(part, first_frame, indices[-1]))
+            is_first = clean.shape[1] == 1
+            place = () if is_first else (indices[-1],)
+            noise = self._start(part, first_frame, *place, shared=shared)
+            return self._sample(part, clean[:, : self.unet.clean_frames] if is_first else clean, noise, *place)
 
         num_frames = batch.masks.shape[1]
+        shared = self._shared(replace(batch, masks=batch.masks[:, :window]), first_frame)
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
             yield self._decode(latents)
 
@@ -186,7 +191,7 @@ class VideoSampler:
                 clean,
                 path[-1],
                 control=control,
-                scheduler=make_scheduler("DDIMScheduler", schedule=schedule, timestep_spacing="trailing"),
+                scheduler=make_scheduler("DDIMScheduler", schedule=schedule),
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
         assert edited is not None
@@ -202,7 +207,17 @@ class VideoSampler:
 
         Returns:
             Scaled latents (b, c, h, w).
+
+        Raises:
+            UserError: The backbone's own scheduler, which paints, is none whose noise a seed decides.
         """
+        own = type(self.backbone.scheduler).__name__
+        if own not in SAMPLERS:
+            raise UserError(
+                f"backbone.path={self.backbone.path!r}: its scheduler, {own}, cannot paint one picture for one seed; "
+                "give first_frame=PICTURE, or name another in its scheduler/scheduler_config.json: "
+                f"{', '.join(SAMPLERS)}."
+            )
         height, width = masks.shape[-2:]
         with self.unet.plain():
             return self.backbone.paint(
@@ -218,7 +233,7 @@ class VideoSampler:
         batch: ClipBatch,
         clean: torch.Tensor,
         noise: torch.Tensor,
-        *,
+        *place: int,
         scheduler: Any = None,
         control: Control | None = None,
         **options: Any,
@@ -230,6 +245,7 @@ class VideoSampler:
             noise=noise,
             num_inference_steps=self.sampling.num_inference_steps,
             guidance_scale=self.sampling.guidance_scale,
+            generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
             adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
             masks=batch.masks if self.use_masks else None,
             **options,
@@ -245,11 +261,12 @@ class VideoSampler:
 
         return denoise
 
-    def _start(self, batch: ClipBatch, first_frame: torch.Tensor, *place: int) -> torch.Tensor:
+    def _start(
+        self, batch: ClipBatch, first_frame: torch.Tensor, *place: int, shared: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The noise (b, f, c, h, w) that sampling starts from, a function of seed, clip and place in the video."""
         f = batch.masks.shape[1]
-        # One generator for each clip: a video does not depend on its neighbours in the batch.
-        generators = [seeded(self.seed, "sample", name, *place) for name in batch.ids]
+        generators = self._generators(batch, *place)
         schedule = self.backbone.scheduler.config
         if self.noise.start == "drift":
             denoise = self._denoiser(batch)
@@ -257,18 +274,36 @@ class VideoSampler:
                 denoise, schedule, first_frame, num_frames=f, num_inference_steps=START_STEPS, generators=generators
             )
         if self.noise.start == "inversion":
-            source = self._source_latents(generators, f).to(first_frame)
+            # Drawn without the place: all segments of a video start from one clip.
+            source = self._source_latents(self._generators(batch), f).to(first_frame)
             denoise = self._denoiser(self._without_prompt(batch))
             clean = self.unet.clean_frames
             path = invert_video(
                 denoise, schedule, source, clean_frames=clean, num_inference_steps=START_STEPS, evaluations=1
             )
             return path[-1]
-        mode = self.noise.sampling_mode or self.noise.mode
         alpha = self.noise.alpha if self.noise.sampling_alpha is None else self.noise.sampling_alpha
         shape = (1, f, *first_frame.shape[1:])
-        draws = [shared_noise(shape, mode=mode, alpha=alpha, generator=g) for g in generators]
+        if shared is None:
+            shared = self._shared(batch, first_frame)
+        draws = [
+            shared_noise(shape, mode=self._mode, alpha=alpha, generator=g, shared=part.unsqueeze(0))
+            for g, part in zip(generators, shared, strict=True)
+        ]
         return torch.cat(draws).to(first_frame)
+
+    def _shared(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
+        """What the frames of a whole video share, (b, 1, c, h, w): its first segment, the batch's masks, draws it."""
+        shape = (1, batch.masks.shape[1], *first_frame.shape[1:])
+        return torch.cat([shared_part(shape, mode=self._mode, generator=g) for g in self._generators(batch)])
+
+    @property
+    def _mode(self) -> str:
+        return self.noise.sampling_mode or self.noise.mode
+
+    def _generators(self, batch: ClipBatch, *place: int) -> list[torch.Generator]:
+        """One for each clip, that a video may not depend on its neighbours in the batch."""
+        return [seeded(self.seed, "sample", name, *place) for name in batch.ids]
 
     def _source_latents(self, generators: list[torch.Generator], num_frames: int) -> torch.Tensor:
         """For each clip the latents (b, f, c, h, w) of a training clip, drawn at random."""

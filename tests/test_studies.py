@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
+from experiments.long_video.measure import background_changes
 from experiments.reviewers import measure
 from experiments.reviewers.cells import BUDGET, CELLS, EXACT, PARTS, QUESTIONS, Cell
 from experiments.reviewers.measure import missing, rows_of
@@ -45,6 +47,16 @@ def test_every_question_is_answered_by_cells_that_exist():
     assert {name for cells in QUESTIONS.values() for _, name, _ in cells} == set(CELLS)
     assert len(QUESTIONS["parts"]) == len(PARTS) + 1
     assert len(QUESTIONS["robustness"]) == 2 * 5 * 6
+
+
+def test_seams_are_told_from_the_other_steps_of_a_long_video():
+    frames, masks = torch.zeros(6, 3, 4, 4), torch.zeros(6, 1, 4, 4)
+    frames[1:] += 1 / 127.5  # one grey level from frame 0 to 1
+    frames[3:] -= 6 / 127.5  # the seam
+    masks[2:4, :, 0] = 1
+    frames[2:4, :, 0] = 1  # what the animal changes does not count, in neither of two frames
+    changes = background_changes(frames, masks, [3])
+    assert changes == pytest.approx({"change_at_seams": 6, "change_inside": 1 / 4})
 
 
 def test_means_over_a_column_keep_the_others_apart():

@@ -5,8 +5,9 @@ runs of the horse study. `carried` is the project's way: each segment begins wit
 last latents. `naive` begins each segment with the decoded and encoded last frame of the one before, and nothing else;
 `chained` does so too, but has the project's drift control, the statistics of its first frame restored. `real` is the
 rendered clip itself through the VAE, which drifts by nothing: what remains of the distance there (an animal's shadow,
-the VAE's own) is no drift. Writes results.csv (a row for each way, segment, seed and clip), table.md and strips.png
-beside this file, and the first seed's videos beside its run.
+the VAE's own) is no drift. Seams are the steps from the last frame of a segment to the first new one of the next; there
+the background may jump. Writes results.csv (a row for each way, segment, seed and clip) and table.md, seams.csv (a row
+for each way, seed and clip) and seams.md, and strips.png beside this file, and the first seed's videos beside its run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,7 @@ from maskvid.world.clips import Clip, render_clip
 
 HERE = Path(__file__).parent
 SCORES = ("mask_iou", "background_ciede2000", "similarity_to_first")
+CHANGES = ("change_at_seams", "change_inside")
 STRIDE = 3  # source frames between two frames, as in tuning
 HORSE = {"species": "horse", "style": "photo", "gait": "gallop"}
 HORSES = (
@@ -76,6 +79,24 @@ def drift(frames: torch.Tensor, masks: torch.Tensor) -> np.ndarray:
     return np.array(distances)
 
 
+def background_changes(frames: torch.Tensor, masks: torch.Tensor, seams: list[int]) -> dict[str, float]:
+    """How much the background changes from frame to frame: `CHANGES`, at the seams and between all other frames.
+
+    Args:
+        frames: (f, 3, H, W) in [-1, 1].
+        masks: (f, 1, H, W) in [0, 1].
+        seams: Indices of the frames that follow a seam.
+
+    Returns:
+        Mean absolute differences of adjacent frames outside both masks, in grey levels of 255.
+    """
+    grey = 127.5 * frames.clamp(-1, 1)
+    outside = ((masks[1:] == 0) & (masks[:-1] == 0)).expand(-1, 3, -1, -1)
+    changes = [float(change[free].mean()) for change, free in zip(grey.diff(dim=0).abs(), outside, strict=True)]
+    at, inside = [changes[i - 1] for i in seams], [c for i, c in enumerate(changes, start=1) if i not in seams]
+    return dict(zip(CHANGES, (sum(at) / len(at), sum(inside) / len(inside)), strict=True))
+
+
 def without_drift_control(sampler: VideoSampler) -> VideoSampler:
     """The same sampler with no statistics restored."""
     bare = copy.copy(sampler)
@@ -104,8 +125,11 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=8)
     parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
+    if options.segments < 2:
+        parser.error("--segments: give 2 or more, a single one has no seam")
     encoders = MetricEncoders()
     rows: list[Row] = []
+    seam_rows: list[Row] = []
     strips: list[tuple[str, np.ndarray]] = []
     for seed in options.seeds:
         run = options.runs / f"maskvid-{seed}"
@@ -124,8 +148,15 @@ def main() -> None:
                 "naive": chained(bare, batch, first, window),
                 "real": [sampler.backbone.decode_latents(sampler.backbone.encode_frames(real))[None].cpu()],
             }
-            for way, pieces in ways.items():
-                frames = torch.cat([piece[0] for piece in pieces])
+            seams: dict[str, list[int]] = {}
+            for way, new_frames in ways.items():
+                pieces = [piece[0] for piece in new_frames]
+                frames = torch.cat(pieces)
+                if way != "real":
+                    seams[way] = list(accumulate(len(piece) for piece in pieces))[:-1]
+                # The clip itself has no seams: it is looked at where ours lie.
+                changes = background_changes(frames, masks, seams["carried" if way == "real" else way])
+                seam_rows.append({"way": way, "seed": seed, "clip": clip.name, **changes})
                 for segment, scores in enumerate(scored(frames, masks, encoders, window), start=1):
                     rows.append({"way": way, "segment": segment, "seed": seed, "clip": clip.name, **scores})
                 if seed == options.seeds[0] and way != "real":
@@ -133,10 +164,13 @@ def main() -> None:
                     strips.append((title, strip(frames, masks, columns=12, scale=2)))
                     write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames)
     write_rows(HERE / "results.csv", rows)
+    write_rows(HERE / "seams.csv", seam_rows)
     write_png(HERE / "strips.png", contact_sheet(strips))
     # Clips are averaged before seeds, so that the spread is that of the seeds.
-    rows.sort(key=lambda row: list(ways).index(str(row["way"])))
+    for table in (rows, seam_rows):
+        table.sort(key=lambda row: list(ways).index(str(row["way"])))
     write_table(HERE / "table.md", mean_over(rows, "clip", SCORES), by=("way", "segment"), columns=SCORES)
+    write_table(HERE / "seams.md", mean_over(seam_rows, "clip", CHANGES), by=("way",), columns=CHANGES)
 
 
 if __name__ == "__main__":

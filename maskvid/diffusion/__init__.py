@@ -5,7 +5,7 @@ from maskvid.diffusion.editing import edit_region, keep_outside
 from maskvid.diffusion.inversion import invert_video
 from maskvid.diffusion.long_video import long_video
 from maskvid.diffusion.loss import first_frame_loss
-from maskvid.diffusion.noise import shared_noise
+from maskvid.diffusion.noise import shared_noise, shared_part
 from maskvid.diffusion.sampling import Denoise, adain_to_first, sample_video
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "long_video",
     "sample_video",
     "shared_noise",
+    "shared_part",
 ]

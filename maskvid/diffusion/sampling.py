@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch.nn import functional as F
+
+from maskvid.errors import UserError
 
 
 class Denoise(Protocol):
@@ -71,41 +73,52 @@ def sample_video(
     noise: torch.Tensor,
     num_inference_steps: int,
     guidance_scale: float,
+    generators: Sequence[torch.Generator],
     adain_fraction: float = 0.0,
     masks: torch.Tensor | None = None,
     after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
-    generator: torch.Generator | None = None,
 ) -> torch.Tensor:
     """Denoise the later frames of a clip beside frames that stay clean.
 
     Args:
         denoise: The model; `timestep` is a scalar tensor.
-        scheduler: Any diffusers scheduler; its timesteps are set here.
+        scheduler: One of `make_scheduler`; its timesteps are set here, by which it forgets the clip before.
         clean: (b, k, c, h, w) clean scaled latents of the first k >= 0 frames.
         noise: (b, f, c, h, w) of unit variance; its first k frames are not used.
         num_inference_steps: Denoising steps.
         guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
+        generators: One for each of the b clips, on the CPU, from which schedulers that draw noise while stepping draw:
+            a clip then depends neither on its neighbours nor on the device. Each frame's noise is its own there;
+            diffusers draws it inside `step`, so that frames cannot share it as they share what sampling starts from.
         adain_fraction: Share of the steps, counted from the last, after which frames take the first frame's statistics.
         masks: (b, f, 1, H, W) for statistics of foreground and background apart, or None for those of whole frames.
         after_step: Given the number of steps done and all frames (b, f, c, h, w), returns those to go on with.
-        generator: For schedulers that draw noise.
 
     Returns:
         Latents (b, f, c, h, w); the first k frames are `clean` to the last bit.
+
+    Raises:
+        UserError: The scheduler cannot take so many or so few steps.
     """
-    scheduler.set_timesteps(num_inference_steps, device=noise.device)
+    try:
+        scheduler.set_timesteps(num_inference_steps, device=noise.device)
+    except ValueError as error:
+        raise UserError(
+            f"sampling.num_inference_steps={num_inference_steps}: {type(scheduler).__name__} refuses: {error} "
+            "Give another number of steps, or scheduler.name=DDIMScheduler."
+        ) from error
     k = clean.shape[1]
     later = noise[:, k:] * scheduler.init_noise_sigma
     timesteps = scheduler.timesteps
     first_adain_step = round(len(timesteps) * (1 - adain_fraction))
     draws = "generator" in inspect.signature(scheduler.step).parameters
+    extra = {"generator": list(generators)} if draws else {}
     for step, timestep in enumerate(timesteps):
         latents = torch.cat([clean, scheduler.scale_model_input(later, timestep)], 1)
         prediction = denoise(latents, timestep)
         if guidance_scale != 1:
             unconditional = denoise(latents, timestep, unconditional=True)
             prediction = unconditional + guidance_scale * (prediction - unconditional)
-        extra = {"generator": generator} if draws and generator is not None else {}
         later = scheduler.step(prediction[:, k:].float(), timestep, later, return_dict=False, **extra)[0]
         if step >= first_adain_step:
             later = adain_to_first(torch.cat([clean, later], 1), masks)[:, k:]

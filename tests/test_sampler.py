@@ -1,0 +1,194 @@
+"""What is sampled is a function of seed and clip: not of what was sampled before, nor of the neighbours in a batch."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from diffusers import EulerAncestralDiscreteScheduler
+
+import maskvid.sampler
+from maskvid.clip import ClipBatch
+from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.errors import UserError
+from maskvid.request import load_run, request
+from maskvid.seeds import seeded
+from maskvid.settings import Noise
+from maskvid.train import train
+from tests.runs import configure
+
+WINDOW, PROMPTS = 4, ("[a horse] gallops", "[a bird] sings")
+NEAR = {"atol": 1e-4, "rtol": 0}  # products of another batch size may round otherwise; pictures lie in [-1, 1]
+
+
+@pytest.fixture(scope="module")
+def module(overrides, tmp_path_factory):
+    """An untrained model whose layers do something."""
+    run = tmp_path_factory.mktemp("run")
+    train(configure(overrides, f"run_dir={run}", "method.trained=false", "data.validation=null"))
+    module, _ = load_run(run)
+    for index, parameter in enumerate(module.unet.steering.parameters()):
+        parameter.data += 0.02 * torch.randn(parameter.shape, generator=seeded("weights", index))
+    return module.eval()
+
+
+@pytest.fixture
+def sampler(module):
+    """One whose scheduler draws noise in every step."""
+    sampler = module.sampler.with_seed(3)
+    sampler.scheduler = make_scheduler("EulerAncestralDiscreteScheduler", schedule=module.backbone.scheduler.config)
+    sampler.noise, sampler.sampling = (
+        replace(sampler.noise),
+        replace(sampler.sampling, num_inference_steps=2, guidance_scale=1.0),
+    )
+    return sampler
+
+
+@pytest.fixture
+def clips(module):
+    """Two clips of seven frames asked for, and their first frames."""
+    masks = (torch.rand(2, 7, 1, 32, 48, generator=seeded("masks")) > 0.7).float()
+    batches = [request(module, prompt, part) for prompt, part in zip(PROMPTS, masks, strict=True)]
+    return batches, torch.randn(2, 4, 8, 12, generator=seeded("first"))
+
+
+def together(batches) -> ClipBatch:
+    def joined(name):
+        return torch.cat([getattr(batch, name) for batch in batches])
+
+    return replace(
+        batches[0],
+        **{name: joined(name) for name in ("masks", "text", "subject")},
+        ids=[batch.ids[0] for batch in batches],
+        prompts=[batch.prompts[0] for batch in batches],
+    )
+
+
+def short(batch: ClipBatch) -> ClipBatch:
+    return replace(batch, masks=batch.masks[:, :WINDOW])
+
+
+def streamed(sampler, batch, first):
+    return torch.cat(list(sampler.stream(batch, first, window=WINDOW)), 1)
+
+
+def test_a_seed_is_one_video_alone_or_beside_another(sampler, clips):
+    batches, first = clips
+    both = sampler.generate(short(together(batches)), first)
+    torch.rand(5)  # whatever else is drawn meanwhile
+    assert torch.equal(sampler.generate(short(together(batches)), first), both)
+    for i, batch in enumerate(batches):
+        torch.testing.assert_close(sampler.generate(short(batch), first[i : i + 1])[0], both[i], **NEAR)
+    other = sampler.with_seed(4).generate(short(batches[0]), first[:1])
+    assert (other[0] - both[0]).abs().max() > 0.1
+
+
+def test_a_seed_is_one_long_video_alone_or_beside_another(sampler, clips):
+    batches, first = clips
+    both = streamed(sampler, together(batches), first)
+    torch.rand(5)
+    assert torch.equal(streamed(sampler, together(batches), first), both)
+    torch.testing.assert_close(streamed(sampler, batches[1], first[1:])[0], both[1], **NEAR)
+    # A video no longer than the window is a long one's first segment.
+    torch.testing.assert_close(sampler.generate(short(together(batches)), first), both[:, :WINDOW], **NEAR)
+
+
+def test_a_seed_is_one_edit(sampler, clips):
+    [given, wanted], first = clips
+    latents = torch.randn(1, WINDOW, 4, 8, 12, generator=seeded("clip"))
+    edits = [
+        sampler.edit(replace(short(given), latents=latents), short(wanted), keep_background=True) for _ in range(2)
+    ]
+    assert torch.equal(*edits)
+
+
+def test_a_seed_is_one_painted_first_frame_alone_or_beside_another(sampler, clips, monkeypatch):
+    config = sampler.backbone.scheduler.config
+    monkeypatch.setattr(sampler.backbone.pipeline, "scheduler", EulerAncestralDiscreteScheduler.from_config(config))
+    monkeypatch.setattr(sampler.backbone, "paint", partial(sampler.backbone.paint, num_inference_steps=2))
+    masks = torch.zeros(2, 1, 32, 48)
+    both = sampler.paint_first_frame(list(PROMPTS), masks, ["a", "b"])
+    torch.rand(5)
+    assert torch.equal(sampler.paint_first_frame(list(PROMPTS), masks, ["a", "b"]), both)
+    torch.testing.assert_close(sampler.paint_first_frame([PROMPTS[1]], masks[1:], ["b"])[0], both[1], **NEAR)
+    assert not torch.allclose(sampler.paint_first_frame([PROMPTS[1]], masks[1:], ["c"])[0], both[1])
+
+
+def test_a_backbone_whose_scheduler_draws_what_no_seed_decides_paints_nothing(sampler, monkeypatch):
+    scheduler = type("DPMSolverSDEScheduler", (), {})()
+    monkeypatch.setattr(sampler.backbone.pipeline, "scheduler", scheduler)
+    with pytest.raises(UserError, match="its scheduler, DPMSolverSDEScheduler, cannot paint.*first_frame=PICTURE"):
+        sampler.paint_first_frame(["a horse"], torch.zeros(1, 1, 32, 48), ["a"])
+
+
+def test_a_validation_batch_gives_the_videos_of_one_clip_each(module, sampler, clips, monkeypatch):
+    monkeypatch.setattr(module, "sampler", sampler)
+    batches, _ = clips
+    latents = torch.randn(2, WINDOW, 4, 8, 12, generator=seeded("clips"))
+    both = replace(short(together(batches)), latents=latents)
+    samples = module.validation_step(both, 0)
+    again = module.validation_step(both, 1)
+    for i, batch in enumerate(batches):
+        [alone] = module.validation_step(replace(short(batch), latents=latents[i : i + 1]), i)
+        assert alone.clip_id == samples[i].clip_id
+        assert torch.equal(again[i].frames, samples[i].frames)
+        torch.testing.assert_close(alone.frames, samples[i].frames, **NEAR)
+
+
+@pytest.fixture
+def started(sampler, clips, monkeypatch):
+    """Makes a long video of two clips by some noise; returns what each segment is sampled from."""
+
+    def start(**noise):
+        sampler.noise, seen = Noise(**noise), []
+
+        def observed(*args, **options):
+            seen.append((options["noise"], [g.initial_seed() for g in options["generators"]]))
+            return torch.cat([options["clean"], options["noise"][:, options["clean"].shape[1] :]], 1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(maskvid.sampler, "sample_video", observed)
+            streamed(sampler, together(clips[0]), clips[1])
+        assert len(seen) == 3
+        return seen
+
+    return start
+
+
+@pytest.mark.parametrize("mode", ["preserve", "lamp"])
+def test_what_frames_share_is_one_for_all_segments_of_a_long_video(started, mode):
+    everything = torch.cat([noise for noise, _ in started(mode=mode, alpha=1.0)], 1)  # frames share all of it
+    assert torch.equal(everything, everything[:, :1].expand_as(everything))
+    assert not torch.equal(everything[0], everything[1])
+
+
+@pytest.mark.parametrize("mode", ["preserve", "lamp", "independent"])
+def test_each_segment_has_noise_of_its_own_and_the_first_that_of_a_short_video(started, mode):
+    segments = started(mode=mode, alpha=0.5)
+    for place, name in enumerate(["a horse gallops", "a bird sings"]):
+        generator = seeded(3, "sample", name)
+        own = torch.randn(1, WINDOW, 4, 8, 12, generator=generator)
+        shared = torch.randn(1, 1, 4, 8, 12, generator=generator)
+        wanted = {
+            "preserve": 0.5**0.5 * shared + 0.5**0.5 * own,
+            "lamp": torch.cat([own[:, :1], 0.5 * own[:, :1] + 0.5 * own[:, 1:]], 1),
+            "independent": own,
+        }
+        assert torch.equal(segments[0][0][place : place + 1], wanted[mode])
+    assert len({noise[:, 1].numpy().tobytes() for noise, _ in segments}) == 3
+    assert len({seed for _, seeds in segments for seed in seeds}) == 6  # steps draw anew for each segment and clip
+
+
+def test_all_segments_start_from_one_training_clip(sampler, clips, monkeypatch):
+    sampler.noise = Noise(start="inversion")
+    monkeypatch.setattr(maskvid.sampler, "START_STEPS", 1)
+    sampler.sources = replace(
+        clips[0][0], latents=torch.arange(100.0).view(-1, 1, 1, 1, 1).expand(-1, WINDOW, 4, 8, 12)
+    )
+    batch, first = short(clips[0][0]), clips[1][:1]
+    sources = []
+    monkeypatch.setattr(maskvid.sampler, "invert_video", lambda *args, **_: sources.append(args[2]) or [args[2]])
+    for place in ((), (9,), (17,)):
+        sampler._start(batch, first, *place)
+    assert torch.equal(sources[0], sources[1])
+    assert torch.equal(sources[0], sources[2])
