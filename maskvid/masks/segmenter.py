@@ -35,7 +35,7 @@ class Segmenter(nn.Module):
     """A U-Net of four levels that marks the animal.
 
     Args:
-        channels: Width per level; each level halves the picture, so sizes must divide by 2 ** (levels - 1).
+        channels: Width per level; each level halves the picture.
     """
 
     def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96)) -> None:
@@ -49,22 +49,21 @@ class Segmenter(nn.Module):
         self.head = nn.Conv2d(channels[0], 1, 1)
 
     def logits(self, frames: torch.Tensor) -> torch.Tensor:
-        """Log-odds of the foreground (n, 1, h, w) for frames (n, 3, h, w) in [-1, 1]."""
+        """Log-odds of the foreground (n, 1, h, w) for frames (n, 3, h, w) in [-1, 1] of any size.
+
+        Sides that do not divide by 2 ** (levels - 1) are continued by their last row and column, and cut back.
+        """
         factor = 2 ** (len(self.channels) - 1)
-        if frames.shape[-1] % factor or frames.shape[-2] % factor:
-            raise UserError(
-                f"frames of size {tuple(frames.shape[-2:])} cannot be segmented: resize them so that both sides"
-                f" divide by {factor}"
-            )
+        height, width = frames.shape[-2:]
         kept = []
-        x = frames
+        x = F.pad(frames, (0, -width % factor, 0, -height % factor), mode="replicate")
         for level, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if level else x)
             kept.append(x)
         for block, skip in zip(self.up, kept[-2::-1], strict=True):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skip], 1))
-        return self.head(x)
+        return self.head(x)[..., :height, :width]
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Probability of the foreground (n, 1, h, w) in [0, 1] for frames (n, 3, h, w) in [-1, 1]."""
