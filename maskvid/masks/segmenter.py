@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 CHUNK = 32  # frames a pass, so that a long video costs no more memory than a short one
 
@@ -73,7 +73,7 @@ class Segmenter(nn.Module):
         """Write `config.json` and half-precision `model.safetensors`, whole or not at all."""
         with atomic_write(folder) as temporary:
             temporary.mkdir()
-            (temporary / "config.json").write_text(json.dumps({"channels": self.channels}, indent=2) + "\n")
+            (temporary / "config.json").write_text(json_text({"channels": self.channels}))
             state = {
                 name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
                 for name, value in self.state_dict().items()
