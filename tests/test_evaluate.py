@@ -61,7 +61,7 @@ def test_several_videos_of_each_clip_are_measured_for_diversity(run, triples, tm
             "scheduler.name=EulerDiscreteScheduler",
         )
     )  # fmt: skip
-    assert 0 < found["mine/diversity"] <= 100
+    assert 0 < found["mine/diversity"] < 99.999  # 100 is the same video for both seeds
     with (tmp_path / "metrics_per_clip.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [row["seed"] for row in rows] == ["5", "6"] * 3

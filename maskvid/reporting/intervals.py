@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -55,6 +56,6 @@ def estimate(values: Mapping[tuple[str, str], float], *, resamples: int = RESAMP
     sums, counts = table[rows, columns].sum((1, 2)), known[rows, columns].sum((1, 2))
     means = sums[counts > 0] / counts[counts > 0]
     # Between a finite and an infinite mean there is nothing to interpolate.
-    method = "linear" if np.isfinite(means).all() else "nearest"
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(means).all() else "nearest"
     low, high = np.percentile(means, [2.5, 97.5], method=method)
     return Estimate(float(table[known].mean()), float(low), float(high), len(seeds), len(clips))

@@ -107,7 +107,8 @@ def test_sam2_follows_the_first_mask_and_sees_no_other(sam2):
     segment = load_segmenter(sam2)
     found = segment(frames, masks)
     assert found.shape == masks.shape
-    assert ((found >= 0) & (found <= 1)).all()
+    given = (found[0] >= 0.5) == (masks[0] >= 0.5)  # where it begins is the mask itself, but for its own grid
+    assert given.float().mean() > 0.9
     others = torch.cat([masks[:1], 1 - masks[1:]])
     torch.testing.assert_close(segment(frames, others), found, rtol=0, atol=0)
     assert not torch.equal(segment(frames, masks.flip(0)), found)
