@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
@@ -95,7 +94,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     results, rows = (evaluate_files if config.run is None else evaluate_run)(config, encoders, folder)
     if rows:  # on the first process alone
         with atomic_write(folder / "evaluation.json") as path:
-            path.write_text(json.dumps(describe(config, encoders, results, rows), indent=2) + "\n")
+            path.write_text(json_text(describe(config, encoders, results, rows)))
         Console(soft_wrap=True, highlight=False).print(f"evaluation: {(folder / 'evaluation.json').resolve()}")
     return results
 

@@ -1,13 +1,18 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, their names, and JSON that every reader takes."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -37,3 +42,31 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
+
+
+def json_text(content: Any, indent: int | None = 2) -> str:
+    """Content as JSON, with a newline at its end; all JSON of this project is written by it.
+
+    JSON has no infinite number and no NaN, though Python writes both. They become `null`, which then means: a figure
+    that was measured and is no finite number, such as the PSNR of equal pictures. A figure that was not measured is
+    left out.
+
+    Args:
+        content: Mappings, sequences, strings, numbers, booleans and None.
+        indent: Spaces a level; None is one line.
+    """
+    return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def file_name(name: str) -> str:
+    """A name usable as a file name; names that had to change stay distinct by a checksum."""
+    plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"

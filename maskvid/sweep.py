@@ -18,7 +18,7 @@ from rich.console import Console
 
 from maskvid.config import mistake, print_error
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 FINISHED, FAILED = "finished.json", "failed.json"
 
@@ -72,7 +72,7 @@ def run_job(folder: Path, work: Callable[[], dict[str, float]]) -> dict[str, flo
 @rank_zero_only
 def _keep(path: Path, content: dict[str, Any]) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json_text(content))
 
 
 class Summary(Callback):

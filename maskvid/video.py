@@ -45,6 +45,11 @@ class Sample:
     seed: int = 0
 
 
+def video_name(clip_id: str, seed: int | str | None = None) -> str:
+    """Name of a clip's sampled video; the seed is named where there are several. See `maskvid.files.file_name`."""
+    return clip_id if seed is None else f"{clip_id}-seed{seed}"
+
+
 def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Turn float (f, 3, h, w) in [-1, 1] into uint8 (f, h, w, 3); values outside the range are clipped.
 

@@ -2,19 +2,24 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from maskvid.config import CONF
+from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.evaluate import evaluate
 from maskvid.generate import generate
+from maskvid.metrics.background import background_psnr
 from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
 from maskvid.train import train
-from tests.data.tiny import write_triple
+from tests.data.tiny import make_frames, make_masks, write_mp4, write_triple
+from tests.metrics.judges import KnownMasks
 from tests.runs import configure, configure_generate
 from tests.test_ddp import run_command
 from tests.test_requests import configure_edit
@@ -56,7 +61,7 @@ def test_several_videos_of_each_clip_are_measured_for_diversity(run, triples, tm
             "scheduler.name=EulerDiscreteScheduler",
         )
     )  # fmt: skip
-    assert 0 < found["mine/diversity"] <= 100
+    assert 0 < found["mine/diversity"] < 99.999  # 100 is the same video for both seeds
     with (tmp_path / "metrics_per_clip.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [row["seed"] for row in rows] == ["5", "6"] * 3
@@ -102,7 +107,39 @@ def test_an_edit_is_held_against_its_source(run, triples, tmp_path):
     [path] = edit(configure_edit(run, triples, f"out={tmp_path}"))
     single = [f"videos={path}", "prompt='[a fox] runs'", f"masks={path.with_suffix('.mask.npz')}"]
     found = evaluate(configure_evaluate(*single, f"source={triples}/one.mp4", f"out={tmp_path / 'b'}"))
-    assert "videos/background_psnr" in found  # of a VAE of random weights, whatever the value
+    edited, source = (frames_to_float(decode_frames(file, 32, 48)) for file in (path, triples / "one.mp4"))
+    with np.load(path.with_suffix(".mask.npz")) as archive:
+        masks = torch.from_numpy(archive["masks"])[:, None].float() / 255
+    want = background_psnr(edited, source[::2][: len(edited)], masks)
+    assert found["videos/background_psnr"] == pytest.approx(float(want), rel=1e-5)
+
+
+def test_a_figure_that_is_not_finite_is_null_in_what_other_programs_read(triples, tmp_path):
+    single = [f"videos={triples}/one.mp4", f"source={triples}/one.mp4", f"masks={triples}/one.npz", f"out={tmp_path}"]
+    assert evaluate(configure_evaluate(*single))["videos/background_psnr"] == math.inf
+    written = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
+    assert written["metrics"]["videos/background_psnr"] is None
+    assert "null" in written["conventions"]["background_psnr"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(36, 52), (100, 100)])
+def test_a_video_of_any_size_is_scored(tmp_path, height, width):
+    write_mp4(tmp_path / "a.mp4", make_frames(4, height, width))
+    np.savez_compressed(tmp_path / "a.npz", masks=make_masks(4, height, width))
+    single = [f"videos={tmp_path}/a.mp4", f"masks={tmp_path}/a.npz", f"out={tmp_path / 'out'}"]
+    assert {f"videos/{name}" for name in MASKS} < set(evaluate(configure_evaluate(*single)))
+
+
+def test_videos_of_imprecise_masks_are_scored_by_the_exact_ones(run, tmp_path, monkeypatch):
+    """The segmenter knows the exact masks: whoever is scored by them has an IoU of 1."""
+    judge = ["metrics.segmenter={_target_: tests.metrics.judges.KnownMasks, stride: 2}", "save_videos=false"]
+    made = []
+    for name, more in (("exact", []), ("wide", ["sampling.perturb=dilate", "sampling.perturb_strength=5"])):
+        monkeypatch.setattr(KnownMasks, "frames", [])
+        found = evaluate(configure_evaluate(f"run={run}", *judge, *more, f"out={tmp_path / name}"))
+        assert found["seen/mask_iou"] == 1
+        made.append(torch.cat(KnownMasks.frames))
+    assert (made[0] - made[1]).abs().max() > 1e-4  # the imprecise masks were those that the videos were made from
 
 
 def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):

@@ -4,22 +4,27 @@ import base64
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from scipy.stats import bootstrap
 
-from maskvid.callbacks.metrics_table import write_metrics
+from maskvid.callbacks.metrics_table import MetricsCallback, write_metrics
+from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF
 from maskvid.errors import UserError
+from maskvid.files import file_name
 from maskvid.report import report
 from maskvid.reporting.intervals import estimate
 from maskvid.reporting.jobs import read_jobs, variants
+from maskvid.reporting.page import galleries
 from maskvid.reporting.plots import numeric_key
 from maskvid.reporting.table import summarise
 from maskvid.video import write_video
-from tests.metrics.judges import clip
+from tests.callbacks.tiny import TinyModule, batches, sample, trainer
+from tests.metrics.judges import TinyEncoders, clip
 
 
 def score(seed: int, index: int, gain: float) -> float:
@@ -88,6 +93,36 @@ def test_the_page_is_whole_in_itself_and_words_are_no_markup(sweep):
     assert "<b>horse" not in page
     assert (folder / "metrics.png").read_bytes()[:4] == b"\x89PNG"
     assert "<svg" in (folder / "metrics.svg").read_text()
+
+
+def test_each_clip_is_shown_with_its_own_video(tmp_path):
+    """Names that begin alike, that a file cannot have, or that a pattern would read as another."""
+    names = ["clip-10", "clip-1", "fox/walk 1", "fox[ab]", "foxa"]
+    samples = [replace(sample(i, "held out"), clip_id=name) for i, name in enumerate(names)]
+    twice = [replace(sample(9, "held out"), clip_id="two seeds", seed=seed) for seed in (3, 4)]
+    callbacks = [MetricsCallback(encoders=TinyEncoders()), VideoLogger(scale=1)]
+    runner = trainer(tmp_path / "a", callbacks, limit_val_batches=2)
+    runner.validate(TinyModule({0: samples, 1: twice}), batches(), verbose=False)
+    shown = galleries(summarise(read_jobs(tmp_path)[0]), read_jobs(tmp_path)[0], clips=9)
+    assert sorted(entry["clip"] for entry in shown) == sorted([*names, "two seeds"])
+    folder = tmp_path / "a" / "samples" / "step-000000" / file_name("held out")
+    for entry in shown:
+        name = "two seeds-seed3" if entry["clip"] == "two seeds" else entry["clip"]
+        [video] = entry["videos"]
+        assert base64.b64decode(video["data"]) == (folder / f"{file_name(name)}.mp4").read_bytes()
+
+
+def test_an_infinite_score_makes_the_mean_infinite_and_the_report_goes_on(tmp_path):
+    """The PSNR of a background that an edit left as it was, in one clip of four."""
+    job(tmp_path / "a", ["method=a"], seed=1, gain=0, metric="background_psnr")
+    job(tmp_path / "b", ["method=b"], seed=1, gain=0, metric="background_psnr")
+    rows = (tmp_path / "b" / "metrics_per_clip.csv").read_text().replace(str(score(1, 2, 0)), "inf")
+    (tmp_path / "b" / "metrics_per_clip.csv").write_text(rows)
+    text = (report(configure_report(f"runs={tmp_path}")) / "report.md").read_text()
+    assert re.search(r"\| a \| 1 x 4 \|.* 0\.\d+ \[0\.\d+, 0\.\d+\] \|", text)
+    assert re.search(r"\| b \| 1 x 4 \|.* inf \[0\.\d+, inf\] \|", text)
+    found = estimate({("1", "a"): np.nan, ("1", "b"): 1.0})
+    assert np.isnan([found.mean, found.low]).all()  # a clip that could not be scored is not passed over
 
 
 def test_a_variant_that_is_a_number_makes_curves(tmp_path):

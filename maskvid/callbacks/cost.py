@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 
 def peak_memory_mb() -> float:
@@ -48,6 +47,6 @@ class Cost(Callback):
             "trained_parameters": sum(p.numel() for p in pl_module.parameters() if p.requires_grad),
         }
         with atomic_write(self.folder / "cost.json") as path:
-            path.write_text(json.dumps(cost, indent=2) + "\n")
+            path.write_text(json_text(cost))
         for logger in trainer.loggers:
             logger.log_metrics({f"cost/{key}": float(value) for key, value in cost.items()}, trainer.global_step)

@@ -37,8 +37,9 @@ class MetricEncoders:
         """Name the encoders; nothing is loaded yet.
 
         Args:
-            clip: open_clip model name or a folder; None is the embedded miniature.
-            pretrained: open_clip's name of the weights, or a file of weights, where `clip` is a model name.
+            clip: open_clip model name, hub id ("hf-hub:owner/name") or a folder; None is the embedded miniature.
+            pretrained: open_clip's name of the weights, or a file of weights, where `clip` is a model name; see
+                `maskvid.metrics.encoders.load_clip`.
             segmenter: Folder written by `Segmenter.save_pretrained`, folder or hub id of SAM 2, or an object called as
                 `maskvid.metrics.suite.Detect` is (in a configuration: a node with `_target_`); None is the embedded
                 miniature.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from rich.table import Table
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.callbacks.video_logger import samples_of
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
 
 COLUMNS = ("set", "clip", "seed", "prompt", "frames", *METRICS)
@@ -112,7 +111,7 @@ def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict
         rows: One dict per video with keys of `COLUMNS`; a column that no row has is left out.
     """
     with atomic_write(Path(folder) / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=2) + "\n")
+        temporary.write_text(json_text(results))
     with atomic_write(Path(folder) / "metrics_per_clip.csv") as temporary, temporary.open("w", newline="") as handle:
         columns = [column for column in COLUMNS if any(column in row for row in rows)]
         writer = csv.DictWriter(handle, fieldnames=columns)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,9 @@ from lightning.pytorch.loggers import WandbLogger
 
 from maskvid.callbacks.loggers import log_pictures
 from maskvid.errors import UserError
+from maskvid.files import file_name
 from maskvid.metrics.suite import all_gather
-from maskvid.video import Sample, overlay, sample_sheet, write_png, write_video
+from maskvid.video import Sample, overlay, sample_sheet, video_name, write_png, write_video
 
 
 class VideoLogger(Callback):
@@ -67,7 +66,7 @@ class VideoLogger(Callback):
         samples = samples_of(outputs)
         several = len({sample.seed for sample in samples}) > 1
         for sample in samples:
-            name = f"{sample.clip_id}-seed{sample.seed}" if several else sample.clip_id
+            name = video_name(sample.clip_id, sample.seed if several else None)
             self._written.append(self._write(trainer, sample, name))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,10 +90,10 @@ class VideoLogger(Callback):
                     caption=entry["prompt"],
                 )
 
-    def _write(self, trainer: Trainer, sample: Sample, video_name: str) -> dict[str, Any]:
+    def _write(self, trainer: Trainer, sample: Sample, clip: str) -> dict[str, Any]:
         root = Path(trainer.default_root_dir if self.folder is None else self.folder)
         folder = root / "samples" / f"step-{trainer.global_step:06d}" / file_name(sample.set_name)
-        name = file_name(video_name)
+        name = file_name(clip)
         video = write_video(folder / f"{name}.mp4", sample.frames, sample.fps, scale=self.scale)
         outlined = None
         if self.logged_per_set and any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
@@ -103,7 +102,7 @@ class VideoLogger(Callback):
         sheet = write_png(folder / f"{name}.png", sample_sheet(sample, columns=self.columns, scale=self.scale))
         return {
             "set": sample.set_name,
-            "clip": video_name,
+            "clip": clip,
             "prompt": sample.prompt,
             "video": video,
             "outlined": outlined,
@@ -122,9 +121,3 @@ def samples_of(outputs: Any) -> list[Sample]:
     if not isinstance(outputs, list) or not all(isinstance(sample, Sample) for sample in outputs):
         raise TypeError(f"validation_step must return a list of maskvid.video.Sample, not {type(outputs).__name__}")
     return outputs
-
-
-def file_name(name: str) -> str:
-    """A name usable as a file name; names that had to change stay distinct by a checksum."""
-    plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
-    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"

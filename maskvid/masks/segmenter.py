@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 CHUNK = 32  # frames a pass, so that a long video costs no more memory than a short one
 
@@ -35,7 +35,7 @@ class Segmenter(nn.Module):
     """A U-Net of four levels that marks the animal.
 
     Args:
-        channels: Width per level; each level halves the picture, so sizes must divide by 2 ** (levels - 1).
+        channels: Width per level; each level halves the picture.
     """
 
     def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96)) -> None:
@@ -49,22 +49,21 @@ class Segmenter(nn.Module):
         self.head = nn.Conv2d(channels[0], 1, 1)
 
     def logits(self, frames: torch.Tensor) -> torch.Tensor:
-        """Log-odds of the foreground (n, 1, h, w) for frames (n, 3, h, w) in [-1, 1]."""
+        """Log-odds of the foreground (n, 1, h, w) for frames (n, 3, h, w) in [-1, 1] of any size.
+
+        Sides that do not divide by 2 ** (levels - 1) are continued by their last row and column, and cut back.
+        """
         factor = 2 ** (len(self.channels) - 1)
-        if frames.shape[-1] % factor or frames.shape[-2] % factor:
-            raise UserError(
-                f"frames of size {tuple(frames.shape[-2:])} cannot be segmented: resize them so that both sides"
-                f" divide by {factor}"
-            )
+        height, width = frames.shape[-2:]
         kept = []
-        x = frames
+        x = F.pad(frames, (0, -width % factor, 0, -height % factor), mode="replicate")
         for level, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if level else x)
             kept.append(x)
         for block, skip in zip(self.up, kept[-2::-1], strict=True):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skip], 1))
-        return self.head(x)
+        return self.head(x)[..., :height, :width]
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Probability of the foreground (n, 1, h, w) in [0, 1] for frames (n, 3, h, w) in [-1, 1]."""
@@ -74,7 +73,7 @@ class Segmenter(nn.Module):
         """Write `config.json` and half-precision `model.safetensors`, whole or not at all."""
         with atomic_write(folder) as temporary:
             temporary.mkdir()
-            (temporary / "config.json").write_text(json.dumps({"channels": self.channels}, indent=2) + "\n")
+            (temporary / "config.json").write_text(json_text({"channels": self.channels}))
             state = {
                 name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
                 for name, value in self.state_dict().items()

@@ -19,7 +19,8 @@ def background_psnr(edited: torch.Tensor, source: torch.Tensor, masks: torch.Ten
         masks: float (f, 1, h, w) in [0, 1]; the background is where they are below 0.5.
 
     Returns:
-        Scalar; infinite where nothing changed.
+        Scalar; infinite where nothing changed. The mean over clips is then infinite, too: no largest figure is made up
+        for such a clip, and none is left out; the rows hold the others.
 
     Raises:
         UserError: Shapes that do not fit, or masks that leave no background.

@@ -13,6 +13,9 @@ CONVENTIONS = {
     "dynamic_degree": "share of videos whose fastest pixels move (VBench's rule, DIS flow, all frames)",
     "warp_error": "mean squared difference x 100 to the frame before warped, occlusions out; lower is better",
     "subject_consistency": "mean of the cosines to the frame before and to the first x 100, DINO images (VBench)",
-    "background_psnr": "PSNR in dB against the source clip outside the masks",
+    "background_psnr": (
+        "PSNR in dB against the source clip outside the masks; infinite (null in JSON) where nothing changed, and in a "
+        "mean with such a clip"
+    ),
     "diversity": "mean pairwise cosine x 100 between videos of one clip and several seeds; lower is more diverse",
 }

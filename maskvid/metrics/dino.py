@@ -35,7 +35,10 @@ class DinoEncoder:
 
     @torch.no_grad()
     def images(self, frames: torch.Tensor) -> torch.Tensor:
-        """Embed frames (n, 3, h, w) in [-1, 1] as (n, d), prepared as the model's own processor does."""
-        pixels = (frames.float().clamp(-1, 1) + 1) / 2
-        inputs = self.processor(images=list(pixels), do_rescale=False, return_tensors="pt", device=str(self.device))
+        """Embed frames (n, 3, h, w) in [-1, 1] as (n, d), prepared as the model's own processor does.
+
+        It is given whole grey levels, for which its rescaling is made, and nothing of it is overridden.
+        """
+        pixels = (frames.float().clamp(-1, 1) + 1).mul(127.5).round().to(torch.uint8)
+        inputs = self.processor(images=list(pixels), return_tensors="pt", device=str(self.device))
         return self.model(pixel_values=inputs["pixel_values"].to(self.device)).last_hidden_state[:, 0].float()

@@ -8,6 +8,9 @@ from typing import Any
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.transform import PreprocessCfg, center_crop_or_pad, merge_preprocess_dict
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import normalize, resize
 
 from maskvid.errors import UserError
 
@@ -18,41 +21,44 @@ class ClipEncoder:
     Args:
         model: An open_clip model.
         tokenize: Texts -> token ids (n, context length).
-        size: Height and width that the model sees.
-        mean: Per-channel mean of its pictures in [0, 1].
-        std: Per-channel standard deviation likewise.
+        preprocess: How its pictures are prepared: size, resize mode, interpolation, mean and standard deviation.
         device: Where it runs.
     """
 
     def __init__(
-        self,
-        *,
-        model: Any,
-        tokenize: Any,
-        size: tuple[int, int],
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        device: torch.device | str = "cpu",
+        self, *, model: Any, tokenize: Any, preprocess: PreprocessCfg, device: torch.device | str = "cpu"
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
-        self.tokenize, self.size, self.device = tokenize, size, torch.device(device)
-        self.mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
-        self.std = torch.tensor(std, device=device).view(1, 3, 1, 1)
+        self.tokenize, self.settings, self.device = tokenize, preprocess, torch.device(device)
+        _, height, width = preprocess.input_size
+        self.size = (int(height), int(width))
 
     def preprocess(self, frames: torch.Tensor) -> torch.Tensor:
-        """Resize so that the shorter side fits, crop the centre, normalise: (n, 3, *size) from (n, 3, h, w) in [-1, 1].
+        """Prepare frames as `open_clip.image_transform` does, but on the device and without rounding to 8 bits.
 
-        The order is that of CLIP's own preprocessing; bicubic with antialiasing comes closest to its PIL resize.
+        Of its three ways, `shortest` resizes so that the shorter side fits and crops the centre, `longest` so that the
+        longer side fits and pads, and `squash` changes the aspect ratio.
+
+        Args:
+            frames: float (n, 3, h, w) in [-1, 1].
+
+        Returns:
+            Normalised pictures (n, 3, *size).
         """
-        (h, w), (height, width) = frames.shape[-2:], self.size
+        settings, (height, width) = self.settings, self.size
         frames = (frames.to(self.device).float() + 1) / 2
-        scale = max(height / h, width / w)
-        if scale != 1:
-            size = (max(height, round(h * scale)), max(width, round(w * scale)))
-            frames = F.interpolate(frames, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-        top, left = (frames.shape[-2] - height) // 2, (frames.shape[-1] - width) // 2
-        frames = frames[..., top : top + height, left : left + width]
-        return (frames - self.mean) / self.std
+        h, w = frames.shape[-2:]
+        if settings.resize_mode == "squash":
+            size = [height, width]
+        elif settings.resize_mode == "shortest" and height == width:
+            size = [height]  # torchvision's rule for a shorter side, which rounds the longer one down
+        else:
+            ratio = (max if settings.resize_mode == "longest" else min)(h / height, w / width)
+            size = [round(h / ratio), round(w / ratio)]
+        mode = InterpolationMode.BILINEAR if settings.interpolation == "bilinear" else InterpolationMode.BICUBIC
+        frames = resize(frames, size, mode, antialias=True).clamp(0, 1)
+        frames = center_crop_or_pad(frames, [height, width], fill=settings.fill_color / 255)
+        return normalize(frames, settings.mean, settings.std)
 
     @torch.no_grad()
     def images(self, frames: torch.Tensor) -> torch.Tensor:
@@ -68,36 +74,74 @@ class ClipEncoder:
 def load_clip(
     name_or_folder: str | Path, pretrained: str | None = None, device: torch.device | str = "cpu"
 ) -> ClipEncoder:
-    """Load a CLIP model.
+    """Load a CLIP model as its weights were trained: with their activation and their preprocessing.
+
+    open_clip builds what a *name* says, though of many names some weights were trained with QuickGELU and others with
+    GELU (`ViT-L-14` with `openai` is of the former); it warns and goes on. Here the weights decide.
 
     Args:
-        name_or_folder: An open_clip model name such as "ViT-L-14", or a folder that open_clip reads
-            (`open_clip_config.json`, `open_clip_model.safetensors` and the tokenizer).
-        pretrained: open_clip's tag of the weights ("openai") or a weights file; not used with a folder.
+        name_or_folder: An open_clip model name such as "ViT-L-14", a hub id as "hf-hub:owner/name", or a folder that
+            open_clip reads (`open_clip_config.json`, `open_clip_model.safetensors` and the tokenizer).
+        pretrained: For a model name alone: open_clip's tag of the weights ("openai"), or a file of weights. A file says
+            neither activation nor preprocessing: it is taken for one of the model's published weights where all of
+            these agree, for what the name says where there are none, and refused where they differ.
         device: Where it is to run.
 
     Raises:
-        UserError: if the name is neither a folder nor known to open_clip, or if a known name comes without weights.
+        UserError: if there is no such model, folder, tag or file; if a name comes without weights or a folder with
+            weights from elsewhere; if a file's activation or preprocessing cannot be known; if loading fails.
     """
-    name = str(name_or_folder)
+    name, more = str(name_or_folder), {}
     if Path(name).is_dir():
         if not (Path(name) / "open_clip_config.json").exists():
             raise UserError(f"clip={name!r} holds no open_clip_config.json; name a folder that open_clip has saved")
-        name, pretrained = f"local-dir:{name}", None
-    elif "/" not in name and name not in open_clip.list_models():
-        raise UserError(f"clip={name!r} is neither a folder nor one of open_clip.list_models()")
-    elif pretrained is None and ":" not in name:
-        tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)[:3])
-        raise UserError(f"clip={name!r} needs pretrained=TAG or a weights file, e.g. {tags}")
-    model = open_clip.create_model(name, pretrained=pretrained, precision="fp32", device=str(device))
-    settings = open_clip.get_model_preprocess_cfg(model)
-    size = settings["size"]
-    height, width = (size, size) if isinstance(size, int) else size
-    return ClipEncoder(
-        model=model,
-        tokenize=open_clip.get_tokenizer(name),
-        size=(int(height), int(width)),
-        mean=tuple(settings["mean"]),
-        std=tuple(settings["std"]),
-        device=device,
-    )
+        name = f"local-dir:{name}"
+    elif not name.startswith("hf-hub:"):
+        name = name.replace("/", "-")  # OpenAI writes ViT-L/14
+        if name not in open_clip.list_models():
+            raise UserError(
+                f"clip={str(name_or_folder)!r} is neither a folder nor one of open_clip.list_models(); "
+                "a hub id is written hf-hub:OWNER/NAME"
+            )
+        more = _as_trained(name, pretrained)
+    if ":" in name and pretrained is not None:
+        raise UserError(
+            f"pretrained={pretrained!r} goes with a model name, and clip={str(name_or_folder)!r} brings its own "
+            "weights; set pretrained=null"
+        )
+    try:
+        model = open_clip.create_model(
+            name, pretrained=pretrained, precision="fp32", device=str(device), require_pretrained=True, **more
+        )
+        tokenize = open_clip.get_tokenizer(name)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"clip={str(name_or_folder)!r} pretrained={pretrained!r} cannot be loaded: {reason}") from error
+    settings = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), open_clip.get_model_preprocess_cfg(model)))
+    return ClipEncoder(model=model, tokenize=tokenize, preprocess=settings, device=device)
+
+
+def _as_trained(name: str, pretrained: str | None) -> dict[str, Any]:
+    """What `open_clip.create_model` must be told of a named model's weights, so that it builds what was trained."""
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained is not None and open_clip.is_pretrained_cfg(name, pretrained):
+        return {"force_quick_gelu": _published(name, pretrained)[0]}
+    if pretrained is None or not Path(pretrained).is_file():
+        given = "" if pretrained is None else f", and {pretrained!r} is neither"
+        raise UserError(f"clip={name!r} needs pretrained=TAG or a weights file{given}; tags are {', '.join(tags)}")
+    kinds = [_published(name, tag) for tag in tags]
+    if any(kind != kinds[0] for kind in kinds):
+        raise UserError(
+            f"pretrained={pretrained!r} is a file, which does not say whether its activation is GELU or QuickGELU and "
+            f"how its pictures are prepared, and the published weights of clip={name!r} differ in that; name the "
+            f"activation if open_clip knows {name}-quickgelu, or give clip=FOLDER with the file as "
+            "open_clip_model.safetensors (or open_clip_pytorch_model.bin) beside its open_clip_config.json"
+        )
+    return {"force_quick_gelu": kinds[0][0], "force_preprocess_cfg": kinds[0][1]} if kinds else {}
+
+
+def _published(name: str, tag: str) -> tuple[bool, dict[str, Any]]:
+    """Whether weights that open_clip lists were trained with QuickGELU, and how their pictures are prepared."""
+    config = open_clip.get_pretrained_cfg(name, tag)
+    # A tag that is silent leaves the activation to the model's configuration (roberta-ViT-B-32 has QuickGELU there).
+    return config.get("quick_gelu", False), merge_preprocess_dict({}, config)

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusio
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.miniature.stage import Stage
 from maskvid.miniature.tokenizer import CONTEXT
 from maskvid.miniature.vae import encode
@@ -197,7 +197,7 @@ class BackboneStage(Stage):
             pipeline.to(dtype=torch.float16).save_pretrained(temporary)
             # transformers loads in the precision its config names, diffusers in float32: they have to agree.
             config = temporary / "text_encoder" / "config.json"
-            config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+            config.write_text(json_text({**json.loads(config.read_text()), "dtype": "float32"}))
         vae.float()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTokenizer
 
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.miniature.augment import colour_jitter, soften
 from maskvid.miniature.backbone import tokenize
 from maskvid.miniature.stage import Stage
@@ -163,6 +162,6 @@ class ClipStage(Stage):
             temporary.mkdir()
             preprocess = {"mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
             config = {"model_cfg": self.config, "preprocess_cfg": preprocess}
-            (temporary / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+            (temporary / "open_clip_config.json").write_text(json_text(config))
             save_file(state, temporary / "open_clip_model.safetensors")
             self.tokenizer.save_pretrained(temporary)

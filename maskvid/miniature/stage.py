@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 
 class Ticks(IterableDataset[int]):
@@ -217,5 +216,5 @@ def fit(
     trainer.fit(stage, DataLoader(Ticks(), batch_size=None), ckpt_path=str(last) if last.exists() else None)
     trainer.save_checkpoint(last)  # the last steps too, where `save_every` does not divide them
     with atomic_write(run / "facts.json") as temporary:
-        temporary.write_text(json.dumps({"steps": trainer.global_step, "seed": stage.seed}) + "\n")
+        temporary.write_text(json_text({"steps": trainer.global_step, "seed": stage.seed}))
     return trainer

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.model.inflate import InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
@@ -34,7 +34,7 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     with atomic_write(folder / WEIGHTS) as path:
         save_file({name: value.detach().cpu().contiguous() for name, value in steering.items()}, path)
     with atomic_write(folder / DESCRIPTION) as path:
-        path.write_text(json.dumps(description, indent=2) + "\n")
+        path.write_text(json_text(description))
     return folder / WEIGHTS
 
 

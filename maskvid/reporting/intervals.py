@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -37,22 +38,24 @@ def estimate(values: Mapping[tuple[str, str], float], *, resamples: int = RESAMP
     (Owen, "The pigeonhole bootstrap", 2007). With one seed the interval is over clips alone.
 
     Args:
-        values: One score by (seed, clip); a pair may be missing.
+        values: One score by (seed, clip); a pair may be missing. An infinite score or NaN is not missing: it makes the
+            mean, and each limit that resamples with it reach, infinite or NaN.
         resamples: Number of resamples; the draws are the same in every call.
 
     Returns:
         The estimate.
     """
     seeds, clips = (sorted({key[axis] for key in values}) for axis in (0, 1))
-    table = np.full((len(seeds), len(clips)), np.nan)
+    table, known = np.zeros((len(seeds), len(clips))), np.zeros((len(seeds), len(clips)), bool)
     for (seed, clip), value in values.items():
-        table[seeds.index(seed), clips.index(clip)] = value
+        place = seeds.index(seed), clips.index(clip)
+        table[place], known[place] = value, True
     draw = np.random.default_rng(0)
     rows = draw.integers(len(seeds), size=(resamples, len(seeds), 1))
     columns = draw.integers(len(clips), size=(resamples, 1, len(clips)))
-    drawn = table[rows, columns]
-    counted = ~np.isnan(drawn)
-    sums, counts = np.where(counted, drawn, 0).sum((1, 2)), counted.sum((1, 2))
+    sums, counts = table[rows, columns].sum((1, 2)), known[rows, columns].sum((1, 2))
     means = sums[counts > 0] / counts[counts > 0]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(np.nanmean(table)), float(low), float(high), len(seeds), len(clips))
+    # Between a finite and an infinite mean there is nothing to interpolate.
+    method: Literal["linear", "nearest"] = "linear" if np.isfinite(means).all() else "nearest"
+    low, high = np.percentile(means, [2.5, 97.5], method=method)
+    return Estimate(float(table[known].mean()), float(low), float(high), len(seeds), len(clips))

@@ -9,10 +9,11 @@ from typing import Any
 
 from jinja2 import Environment
 
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, file_name
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.reporting.jobs import Job, variants
 from maskvid.reporting.table import Summary, grouped
+from maskvid.video import video_name
 
 
 def write_page(
@@ -51,8 +52,10 @@ def galleries(summary: Summary, jobs: list[Job], clips: int) -> list[dict[str, A
     _, named = variants(jobs)
     first = {variant: job for job, variant in reversed(list(zip(jobs, named, strict=True)))}
     shown: dict[tuple[str, str], str] = {}
+    seeds: dict[tuple[Path, str, str], str] = {}  # the first of each clip
     for job in first.values():
         for row in job.rows:
+            seeds.setdefault((job.folder, row["set"], row["clip"]), row.get("seed", ""))
             sets = [key for key in shown if key[0] == row["set"]]
             if len(sets) < clips or (row["set"], row["clip"]) in shown:
                 shown.setdefault((row["set"], row["clip"]), row["prompt"])
@@ -60,7 +63,7 @@ def galleries(summary: Summary, jobs: list[Job], clips: int) -> list[dict[str, A
     for (set_name, clip), prompt in shown.items():
         videos = []
         for variant, job in first.items():
-            path = video_of(job.folder, set_name, clip)
+            path = video_of(job.folder, set_name, clip, seeds.get((job.folder, set_name, clip), ""))
             if path is not None:
                 data = base64.b64encode(path.read_bytes()).decode()
                 videos.append({"label": summary.label(variant), "data": data})
@@ -69,8 +72,9 @@ def galleries(summary: Summary, jobs: list[Job], clips: int) -> list[dict[str, A
     return found
 
 
-def video_of(folder: Path, set_name: str, clip: str) -> Path | None:
-    """The newest video of a clip in a job's folder."""
-    steps = sorted((folder / "samples").glob("step-*"))
-    candidates = [path for step in reversed(steps) for path in sorted((step / set_name).glob(f"{clip}*.mp4"))]
-    return candidates[0] if candidates else None
+def video_of(folder: Path, set_name: str, clip: str, seed: str) -> Path | None:
+    """The newest video of a clip in a job's folder, named as `VideoLogger` names it: with its seed among several."""
+    steps = sorted((folder / "samples").glob("step-*"), key=lambda step: (len(step.name), step.name), reverse=True)
+    names = [video_name(clip), video_name(clip, seed)]
+    paths = (step / file_name(set_name) / f"{file_name(name)}.mp4" for step in steps for name in names)
+    return next((path for path in paths if path.exists()), None)

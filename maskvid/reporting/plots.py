@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,8 @@ def _curves(axis: Any, summary: Summary, cells: list[Cell], index: int) -> None:
 
 
 def _errorbar(axis: Any, places: list[float], cells: list[Cell], **style: Any) -> None:
+    finite = [math.isfinite(cell.estimate.mean) for cell in cells]  # the rest stands in the table alone
+    places, cells = list(itertools.compress(places, finite)), list(itertools.compress(cells, finite))
     means = [cell.estimate.mean for cell in cells]
     below = [max(cell.estimate.mean - cell.estimate.low, 0) for cell in cells]
     above = [max(cell.estimate.high - cell.estimate.mean, 0) for cell in cells]

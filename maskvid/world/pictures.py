@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import track
 
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Pictures:
 
     def save(self, path: str | Path) -> None:
         """Write everything to one `.npz` file, whole or not at all."""
-        texts = json.dumps({"captions": self.captions, "subjects": self.subjects, "attributes": self.attributes})
+        texts = json_text({"captions": self.captions, "subjects": self.subjects, "attributes": self.attributes})
         with atomic_write(path) as temporary:
             np.savez_compressed(temporary, images=self.images, masks=self.masks, texts=np.array(texts))
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from rich.progress import track
 
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, json_text
 from maskvid.world import captions
 from maskvid.world.clips import Clip, random_clip
 from maskvid.world.examples import FOLDERS, clip_of
@@ -64,7 +63,7 @@ def write_triples(clips: Iterable[Clip], folder: str | Path) -> list[dict[str, o
                 "file_name": video, "mask": mask, "text": clip.caption, "subject": clip.subject, "fps": clip.fps,
                 **clip.attributes,
             })  # fmt: skip
-        text = "".join(json.dumps(line) + "\n" for line in lines)
+        text = "".join(json_text(line, indent=None) for line in lines)
         (temporary / "metadata.jsonl").write_text(text)
     return lines
 

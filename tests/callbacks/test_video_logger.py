@@ -4,7 +4,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
 from maskvid.callbacks.loggers import wandb_logger, wandb_mode
-from maskvid.callbacks.video_logger import VideoLogger, file_name, samples_of
+from maskvid.callbacks.video_logger import VideoLogger, samples_of
 from tests.callbacks.tiny import TinyModule, batches, sample, trainer
 
 
@@ -62,13 +62,6 @@ def test_what_is_not_a_sample_is_refused():
     assert samples_of(None) == []
     with pytest.raises(TypeError, match="maskvid.video.Sample"):
         samples_of([1])
-
-
-def test_file_names_stay_apart():
-    assert file_name("horse-01") == "horse-01"
-    assert "/" not in file_name("a/b")
-    assert file_name("a/b") != file_name("a b")
-    assert file_name("..") not in ("..", ".", "")
 
 
 def test_wandb_mode_follows_the_environment(monkeypatch):
