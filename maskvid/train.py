@@ -45,7 +45,6 @@ def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -
         optim=Optim(**config.optim),
         sampling=Sampling(**config.sampling),
         foreground_weight=config.method.foreground_weight,
-        use_masks=config.method.use_masks,
         set_names=set_names,
         shard_backbone=config.shard_backbone,
         seed=config.seed,
