@@ -143,12 +143,12 @@ class InflatedUNet(nn.Module):
                 block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
         if temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
-                layer = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
-                conv.register_forward_hook(_PeerHook(self.guide, layer))
+                companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
+                conv.register_forward_hook(_PeerHook(self.guide, companion))
         if temporal_attention == "full":
             for name, inner in peers.transformer_blocks(unet).items():
-                layer = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
-                inner.register_forward_hook(_PeerHook(self.guide, layer))
+                over_frames = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
+                inner.register_forward_hook(_PeerHook(self.guide, over_frames))
         self.sees_masks = mask_input or mask_pyramid or subject_branch
         self.sees_masks |= self_attention_strength is not None or cross_attention_strength is not None
         if gradient_checkpointing:

@@ -161,6 +161,8 @@ def test_each_mask_path_alone_makes_the_output_depend_on_the_mask(part):
     after = video(latents, timesteps, text, **steer | {"masks": elsewhere})
     assert (after - before).abs().max() > 1e-5
     blind = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, **off).eval()
+    assert video.sees_masks
+    assert not blind.sees_masks
     first = blind(latents, timesteps, text, **steer)
     assert torch.equal(first, blind(latents, timesteps, text, **steer | {"masks": elsewhere}))
 
