@@ -71,7 +71,6 @@ class MethodConfig:
     unet: UNetConfig = field(default_factory=UNetConfig)
     noise: Noise = field(default_factory=Noise)
     foreground_weight: float = 0.0
-    use_masks: bool = True
     trained: bool = True
 
 

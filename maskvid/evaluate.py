@@ -26,6 +26,7 @@ from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
 from maskvid.request import CONTROL, load_run, quote_prompts
 from maskvid.sweep import in_sweep, run_job
+from maskvid.train import check_precision
 
 register()
 USAGE = (
@@ -44,6 +45,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     control = {key: config[key] for key in CONTROL if config[key] is not None}
     runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
     module, run = load_run(runs, mix=config.mix, sampling=settings, control=control)
+    check_precision(run.backbone.dtype, run.trainer.precision, config.trainer.accelerator)
     if config.seed is not None:
         module.sampler.seed = config.seed
     if config.scheduler.name is not None:

@@ -15,7 +15,8 @@ from maskvid.clip import ClipBatch
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
 from maskvid.masks.perturb import check, perturb
-from maskvid.model import Backbone, InflatedUNet
+from maskvid.model import Backbone, InflatedUNet, decays, mask_inputs, merge_ranges, parameters_by_role
+from maskvid.model.roles import Role
 from maskvid.model.shard import gather, shard_frozen
 from maskvid.sampler import VideoSampler
 from maskvid.seeds import seeded
@@ -34,7 +35,6 @@ class MaskVidModule(LightningModule):
         optim: Optimiser settings.
         sampling: Sampling settings.
         foreground_weight: See `first_frame_loss`.
-        use_masks: False trains and samples without any mask path (the mask is still used to measure).
         fps: Frames a second of the training windows, at which what is sampled is played.
         set_names: Validation sets in the order of the data module's loaders.
         shard_backbone: Whether processes share the frozen U-Net's weights out, see `maskvid.model.shard`.
@@ -52,7 +52,6 @@ class MaskVidModule(LightningModule):
         sampling: Sampling,
         fps: float,
         foreground_weight: float = 0.0,
-        use_masks: bool = True,
         set_names: list[str] | None = None,
         shard_backbone: bool = False,
         seed: int = 0,
@@ -64,24 +63,25 @@ class MaskVidModule(LightningModule):
         self.unet = unet
         self.backbone = backbone
         self.schedule = DDPMScheduler.from_config(backbone.scheduler.config)
-        self.sampler = VideoSampler(
-            unet, backbone, scheduler, noise=noise, sampling=sampling, use_masks=use_masks, seed=seed
-        )
+        self.sampler = VideoSampler(unet, backbone, scheduler, noise=noise, sampling=sampling, seed=seed)
         self.noise, self.optim = noise, optim
         self.foreground_weight, self.fps = foreground_weight, fps
         self.set_names = set_names or []
         self.seed = seed
         self.shard_backbone = shard_backbone
+        # DDP would send the first process's ranges to all in every step; `merge_ranges` does so when they are needed.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def configure_model(self) -> None:
         """Share the frozen weights out where that is asked for, before DDP takes the trained ones."""
         if self.shard_backbone and self.trainer.world_size > 1:
             names = shard_frozen(self.unet.unet, self.trainer.strategy.root_device)
-            self._ddp_params_and_buffers_to_ignore = [f"unet.unet.{name}" for name in names]
+            self._ddp_params_and_buffers_to_ignore += [f"unet.unet.{name}" for name in names]
             self.shard_backbone = False  # Lightning asks again before it validates
 
     def on_validation_start(self) -> None:
-        """Hold all weights while sampling."""
+        """Sample within the range that all processes have seen, and hold all weights meanwhile."""
+        merge_ranges(self.unet)
         gather(self.unet.unet, whole=True)
 
     def on_validation_end(self) -> None:
@@ -159,19 +159,18 @@ class MaskVidModule(LightningModule):
         return replace(batch, masks=torch.stack(drawn).to(batch.masks))
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the steering; what mask and words feed learns faster than the rest."""
+        """AdamW over the steering: rates and decay by what each layer says that it is, see `maskvid.model.roles`."""
         if not any(True for _ in self.unet.steering.parameters()):
             raise UserError("method: it has nothing to train; set method.trained=false.")
-        groups: dict[bool, list[torch.nn.Parameter]] = {False: [], True: []}
-        for name, parameter in self.unet.steering.named_parameters():
-            is_guide = name.startswith(("mask_input", "first_frame_input")) or name.endswith(("strength", "gate"))
-            is_guide |= "from_words" in name
-            groups[is_guide].append(parameter)
-        rates = {False: self.optim.learning_rate, True: self.optim.mask_learning_rate}
-        optimizer = torch.optim.AdamW(
-            [{"params": parameters, "lr": rates[kind]} for kind, parameters in groups.items() if parameters],
-            weight_decay=self.optim.weight_decay,
-        )
+        groups: list[dict[str, Any]] = []
+        for role, parameters in parameters_by_role(self.unet.steering).items():
+            learning_rate = self.optim.mask_learning_rate if role is Role.GUIDE else self.optim.learning_rate
+            for decay in (True, False):
+                chosen = [parameter for parameter in parameters if decays(role, parameter) is decay]
+                weight_decay = self.optim.weight_decay if decay else 0.0
+                if chosen:
+                    groups.append({"params": chosen, "lr": learning_rate, "weight_decay": weight_decay})
+        optimizer = torch.optim.AdamW(groups)
         total, warmup, decay_from = self.trainer.max_steps, self.optim.warmup_steps, self.optim.decay_from
 
         def rate(step: int) -> float:
@@ -182,7 +181,14 @@ class MaskVidModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trained part alone: the backbone is frozen and has its own files."""
+        """Keep the trained part alone: the backbone is frozen and has its own files. Every rank comes here."""
+        merge_ranges(self.unet)  # in place: the state that Lightning has collected sees it
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
         }
+        checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the extremes that all processes had seen."""
+        for layer, merged in zip(mask_inputs(self.unet), checkpoint["mask_extremes"], strict=True):
+            layer.remember(merged)

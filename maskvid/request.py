@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from maskvid.errors import UserError
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
-from maskvid.train import build_module
+from maskvid.train import build_module, check_precision, precision_name
 
 CONTROL = ("controlnet", "control_picture", "controlnet_scale", "safety_checker")
 """Settings of the backbone that only first frames know; another one may be asked for at any time."""
@@ -107,7 +107,14 @@ def device_of(config: DictConfig) -> torch.device:
 
 
 def arithmetic(config: DictConfig, run: DictConfig) -> AbstractContextManager[Any]:
-    """The precision the run was tuned in (`trainer.precision`), on the device asked for."""
+    """The mixed precision the run was tuned in (`trainer.precision`), on the device asked for; else float32.
+
+    Raises:
+        UserError: That device cannot compute with the run's backbone.
+    """
+    check_precision(run.backbone.dtype, run.trainer.precision, device_of(config).type)
+    if not precision_name(run.trainer.precision).endswith("mixed"):
+        return nullcontext()
     fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=run.trainer.precision)
     return fabric.autocast()
 

@@ -41,7 +41,6 @@ class VideoSampler:
         scheduler: diffusers scheduler that samples, with the backbone's schedule.
         noise: Where the noise of the frames comes from.
         sampling: Sampling settings.
-        use_masks: False samples without any mask path.
         seed: The run's.
 
     Attributes:
@@ -56,13 +55,12 @@ class VideoSampler:
         *,
         noise: Noise,
         sampling: Sampling,
-        use_masks: bool,
         seed: int,
     ) -> None:
         if sampling.first_frame == "controlnet" and backbone.controlled is None:
             raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
         self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
-        self.noise, self.sampling, self.use_masks, self.seed = noise, sampling, use_masks, seed
+        self.noise, self.sampling, self.seed = noise, sampling, seed
         self.sources: ClipBatch | None = None
         self._empty: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None = None
 
@@ -87,7 +85,7 @@ class VideoSampler:
         control: Control | None = None,
     ) -> torch.Tensor:
         """The U-Net's prediction (b, f, c, h, w) at timesteps (b,) for a batch's text, subject and masks."""
-        masks = batch.masks if self.use_masks else None
+        masks = batch.masks if self.unet.sees_masks else None
         return self.unet(
             latents,
             timesteps,
@@ -176,7 +174,7 @@ class VideoSampler:
             f = part.shape[1]
             clean_frames = self.unet.clean_frames if f > 1 else 0
             given, wanted = (replace(batch, masks=batch.masks[:, :f]) for batch in (source, target))
-            led = f == 1 and self.use_masks and self.backbone.controlled is not None
+            led = f == 1 and self.unet.sees_masks and self.backbone.controlled is not None
             control = self.backbone.control(target.masks[:, 0]) if led else None
             path = invert_video(
                 self._denoiser(given, clean_frames, control),
@@ -247,7 +245,7 @@ class VideoSampler:
             guidance_scale=self.sampling.guidance_scale,
             generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
             adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
-            masks=batch.masks if self.use_masks else None,
+            masks=batch.masks if self.unet.sees_masks else None,
             **options,
         )
 

@@ -48,8 +48,9 @@ class Optim:
 
     Attributes:
         learning_rate: Of temporal layers and attention.
-        mask_learning_rate: Of the mask's and first frame's inputs and of the attention biases' strengths.
-        weight_decay: AdamW's.
+        mask_learning_rate: Of the mask's and first frame's inputs, of what the words feed, and of the attentions'
+            strengths and gates.
+        weight_decay: AdamW's, of the weight matrices and kernels of new layers alone: see `maskvid.model.roles`.
         warmup_steps: Optimiser steps until the full rate.
         decay_from: Share of training after which the rate falls to zero.
     """

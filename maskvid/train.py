@@ -34,6 +34,52 @@ warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 
+def precision_name(precision: Any) -> str:
+    """Lightning's whole name of a precision: `32` is `32-true`, `bf16` is `bf16-mixed`."""
+    short = {"None": "32-true", "64": "64-true", "32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+    return short.get(str(precision), str(precision))
+
+
+def check_precision(dtype: str, precision: Any, accelerator: str) -> None:
+    """Refuse arithmetic in which the trained part, which is float32, cannot learn or cannot meet the backbone.
+
+    | `trainer.precision`    | float32 backbone       | bfloat16 backbone | float16 backbone         |
+    |------------------------|------------------------|-------------------|--------------------------|
+    | `32-true`              | works                  | refused           | refused                  |
+    | `bf16-mixed`           | works                  | works             | on GPUs; refused on CPUs |
+    | `16-mixed`             | works (1)              | works (1)         | on GPUs; refused on CPUs |
+    | `64-true`              | works, for comparisons | refused           | refused                  |
+    | `16-true`, `bf16-true` | refused: they make the trained part half precision, where AdamW's small steps are lost |
+    | transformer engine     | refused likewise       |                   |                          |
+
+    (1) Float16 arithmetic is not for CPUs: there Lightning takes `bf16-mixed`, and says so.
+
+    Args:
+        dtype: `backbone.dtype`.
+        precision: `trainer.precision`.
+        accelerator: Lightning's name of the kind of device; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: Names the settings and what to set instead.
+    """
+    name = precision_name(precision)
+    given = f"trainer.precision={precision} with backbone.dtype={dtype}"
+    if name not in ("64-true", "32-true", "16-mixed", "bf16-mixed"):
+        raise UserError(
+            f"{given}: what is trained stays float32, for half precision loses AdamW's small steps; set "
+            "trainer.precision=bf16-mixed, 16-mixed or 32-true (backbone.dtype=bfloat16 saves the memory)."
+        )
+    if name.endswith("true") and dtype != "float32":
+        raise UserError(
+            f"{given}: float32 and half precision meet only in mixed arithmetic; set trainer.precision=bf16-mixed, or "
+            "backbone.dtype=float32."
+        )
+    if dtype == "float16" and (
+        accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    ):
+        raise UserError(f"{given} on a CPU, which lacks float16; set backbone.dtype=bfloat16, or use a GPU.")
+
+
 def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:
     """The LightningModule a configuration describes."""
     unet = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor, **plain(config.method.unet))
@@ -46,7 +92,6 @@ def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -
         sampling=Sampling(**config.sampling),
         fps=config.data.fps,
         foreground_weight=config.method.foreground_weight,
-        use_masks=config.method.use_masks,
         set_names=set_names,
         shard_backbone=config.shard_backbone,
         seed=config.seed,
@@ -77,6 +122,7 @@ def train(config: DictConfig) -> dict[str, float]:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{', '.join(missing)} must be set, for example by +experiment=horse.")
+    check_precision(config.backbone.dtype, config.trainer.precision, config.trainer.accelerator)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high")

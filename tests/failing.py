@@ -1,7 +1,9 @@
-"""A callback that ends a run in the middle, as a fault or a kill would; here, so that other processes can import it."""
+"""Callbacks that end a run in the middle or look into it; here, so that other processes can import them."""
 
 import os
+from pathlib import Path
 
+import torch.distributed
 from lightning.pytorch import Callback
 
 
@@ -16,3 +18,34 @@ class FailAt(Callback):
             if self.hard:
                 os._exit(9)
             raise RuntimeError("as told")
+
+
+class CountCollectives(Callback):
+    """Write how many collective operations Python starts within training steps; DDP's own for gradients are not."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.within = False
+        self.seen: list[str] = []
+
+    def on_fit_start(self, trainer, pl_module):
+        for name in ("all_reduce", "all_gather", "all_gather_into_tensor", "broadcast", "_broadcast_coalesced"):
+            setattr(torch.distributed, name, self._counted(name, getattr(torch.distributed, name)))
+
+    def _counted(self, name, function):
+        def call(*args, **kwargs):
+            if self.within:
+                self.seen.append(name)
+            return function(*args, **kwargs)
+
+        return call
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.within = True
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.within = False
+
+    def on_train_end(self, trainer, pl_module):
+        if trainer.is_global_zero:
+            self.path.write_text(" ".join(self.seen))

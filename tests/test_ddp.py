@@ -44,8 +44,13 @@ def pair(common, tmp_path_factory) -> Path:
     """Four steps of two ranks with one clip each."""
     folder = tmp_path_factory.mktemp("pair") / "run"
     scored = [entry for entry in common if entry != "callbacks.metrics=null"]
-    run_command([*TWO, *scored, f"run_dir={folder}"])
+    count = f"+callbacks.count={{_target_: tests.failing.CountCollectives, path: {folder.parent / 'collectives'}}}"
+    run_command([*TWO, *scored, f"run_dir={folder}", count])
     return folder
+
+
+def test_a_training_step_waits_for_no_other_rank_but_for_its_gradients(pair):
+    assert (pair.parent / "collectives").read_text() == ""
 
 
 def test_two_ranks_train_to_the_weights_of_one_process_with_twice_the_batch(common, pair, tmp_path):

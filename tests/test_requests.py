@@ -3,6 +3,7 @@
 import decord
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
@@ -10,6 +11,7 @@ from maskvid.config import CONF
 from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.generate import generate
+from maskvid.request import load_run
 from maskvid.train import train
 from tests.backbones import save_backbone
 from tests.data.tiny import make_frames, write_mp4
@@ -134,6 +136,8 @@ def test_runs_mix_and_misfits_are_named(run, overrides, triples, tmp_path):
     train(configure(overrides, *more))
     mixed = configure_generate(run, triples, f"run=[{run},{tmp_path / 'other'}]", "mix=[0.7,0.3]", f"out={tmp_path}")
     assert all(path.exists() for path in generate(mixed))
+    states = [load_run([run], mix=[0.5])[0].unet.steering.state_dict() for _ in range(2)]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
     with pytest.raises(UserError, match="3 shares for 2 runs"):
         generate(configure_generate(run, triples, f"run=[{run},{tmp_path / 'other'}]", "mix=[1,1,1]"))
     train(configure(overrides, f"run_dir={tmp_path / 'lamp'}", "method=lamp", "method.trained=false"))

@@ -131,7 +131,7 @@ def test_generation_samples_with_the_runs_settings(run):
 def test_a_method_blind_to_masks_is_blind(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=first_frame", "trainer.max_steps=2"))
     module, _ = load_run(tmp_path)
-    assert module.sampler.use_masks is False
+    assert module.unet.sees_masks is False
     assert not any("mask_input" in name for name in module.unet.steering)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskvid.callbacks.ema import averaged
-from maskvid.model import save_adapter
+from maskvid.model import merge_ranges, save_adapter
 
 
 class AdapterFile(Callback):
@@ -25,11 +25,12 @@ class AdapterFile(Callback):
         self.description = description
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save on rank zero."""
+        """Save the finished adapter."""
         self.write(trainer, pl_module)
 
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save as it stands; a method that is not tuned has no training to end."""
+        """Save as it stands, on rank zero; every rank must call it. A method not tuned has no training to end."""
+        merge_ranges(pl_module)
         if not trainer.is_global_zero:
             return
         steering = pl_module.get_submodule("unet.steering")

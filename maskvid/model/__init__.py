@@ -3,5 +3,18 @@
 from maskvid.model.adapter import load_adapter, mix_adapters, read_adapter, save_adapter
 from maskvid.model.backbone import Backbone
 from maskvid.model.inflate import InflatedUNet
+from maskvid.model.mask_input import mask_inputs, merge_ranges
+from maskvid.model.roles import decays, parameters_by_role
 
-__all__ = ["Backbone", "InflatedUNet", "load_adapter", "mix_adapters", "read_adapter", "save_adapter"]
+__all__ = [
+    "Backbone",
+    "InflatedUNet",
+    "decays",
+    "load_adapter",
+    "mask_inputs",
+    "merge_ranges",
+    "mix_adapters",
+    "parameters_by_role",
+    "read_adapter",
+    "save_adapter",
+]

@@ -76,10 +76,12 @@ def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
 def mix_adapters(folders: Sequence[str | Path], shares: Sequence[float], unet: InflatedUNet) -> None:
     """Load what several adapters have learnt, each by its share: start + sum of share (adapter - start).
 
+    The start is a function of the method and the backbone (see `InflatedUNet`), so that it was that of every adapter.
+
     Args:
         folders: Where `save_adapter` wrote.
         shares: One for each; they need not sum to 1, and 1 and 0 give the first adapter alone.
-        unet: Freshly inflated, its weights being the start of all of them, by the method of all of them.
+        unet: Freshly inflated, by the method of all of them.
 
     Raises:
         UserError: As of `load_adapter`.

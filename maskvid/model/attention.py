@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from maskvid.model.guide import Guide
+from maskvid.model.roles import Role, declare
 
 
 def guided_attention(
@@ -89,6 +90,11 @@ PICKS = {"self": _itself, "first_self": _first_and_itself, "first_previous": _fi
 REFERENCES = ("first", *PICKS)
 
 
+def trained_copy(layer: nn.Module) -> nn.Module:
+    """A frozen layer's trained copy in float32: half precision cannot take AdamW's small steps."""
+    return declare(copy.deepcopy(layer).float().requires_grad_(True), Role.COPY)
+
+
 class SelfSteering(nn.Module):
     """Trained part of one self-attention layer: its own query projection and the strength of region agreement.
 
@@ -98,9 +104,11 @@ class SelfSteering(nn.Module):
         query: Whether the query projection is trained.
     """
 
+    role = Role.GUIDE
+
     def __init__(self, attn: Attention, *, strength: float | None, query: bool = True) -> None:
         super().__init__()
-        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True) if query else None
+        self.to_q = trained_copy(attn.to_q) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
 
 
@@ -185,12 +193,14 @@ class CrossSteering(nn.Module):
         query: Whether a query projection of its own, started from attn2's, is trained.
     """
 
+    role = Role.GUIDE
+
     def __init__(self, attn: Attention, *, strength: float | None, branch: bool, query: bool = False) -> None:
         super().__init__()
-        self.to_q = copy.deepcopy(attn.to_q).requires_grad_(True) if query else None
+        self.to_q = trained_copy(attn.to_q) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
-        self.to_k = copy.deepcopy(attn.to_k).requires_grad_(True) if branch else None
-        self.to_v = copy.deepcopy(attn.to_v).requires_grad_(True) if branch else None
+        self.to_k = trained_copy(attn.to_k) if branch else None
+        self.to_v = trained_copy(attn.to_v) if branch else None
         self.gate = nn.Parameter(torch.zeros(())) if branch else None
 
 

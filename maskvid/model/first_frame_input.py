@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from maskvid.model.roles import Role
+
 
 class FirstFrameInput(nn.Module):
     """A zero-started convolution from the first frame's latents to the features behind `conv_in` (ours).
@@ -18,6 +20,8 @@ class FirstFrameInput(nn.Module):
         latent_channels: Channels of the latents.
         channels: Output channels of `conv_in`.
     """
+
+    role = Role.GUIDE
 
     def __init__(self, latent_channels: int, channels: int) -> None:
         super().__init__()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -25,6 +25,9 @@ from maskvid.model.first_frame_input import FirstFrameInput
 from maskvid.model.guide import Guide
 from maskvid.model.mask_input import MaskInput
 from maskvid.model.temporal import TemporalLayer, add_from
+from maskvid.seeds import drawn_from
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class InflatedUNet(nn.Module):
@@ -37,6 +40,9 @@ class InflatedUNet(nn.Module):
     With `first_frame: clean`, frame 0 is the clean reference. No trained weight touches it: its output equals the 2-D
     U-Net's at any time, and the other frames' does at the start where reference is `self` and the biases start at 0 or
     are off. With `first_frame: denoised` it is one more frame, as in Tune-A-Video.
+
+    What is trained is float32, whatever the U-Net's type. Its random start depends on each layer's name alone, not on
+    what was drawn before: all adapters of one method on one backbone begin from the same weights.
 
     Args:
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
@@ -57,6 +63,9 @@ class InflatedUNet(nn.Module):
         temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution but the last) or None.
         temporal_words: Whether the compact temporal attention hears the subject's words.
         gradient_checkpointing: Trade time for memory in training.
+
+    Attributes:
+        sees_masks: Whether any part takes masks; where none does, none should be given.
 
     Raises:
         UserError: A choice is none of those named, or the parts contradict each other.
@@ -109,43 +118,48 @@ class InflatedUNet(nn.Module):
             self.steering[key] = layer
         unet.set_attn_processor(processors)
         if mask_input:
-            conv_in = MaskInput(unet.conv_in.out_channels, factor=vae_scale_factor)
-            self.steering["mask_input"] = conv_in
+            conv_in = self._new("mask_input", MaskInput, unet.conv_in.out_channels, factor=vae_scale_factor)
             unet.conv_in.register_forward_hook(_Hook(self.guide, conv_in, None))
         if first_frame_input:
-            first = FirstFrameInput(unet.config.in_channels, unet.conv_in.out_channels)
-            self.steering["first_frame_input"] = first
+            channels = unet.config.in_channels, unet.conv_in.out_channels
+            first = self._new("first_frame_input", FirstFrameInput, *channels)
             unet.conv_in.register_forward_hook(_FirstFrameHook(self.guide, first))
         for name, block in unet.named_modules():
             if isinstance(block, Transformer2DModel):
                 channels, key = block.config.in_channels, name.replace(".", "-")
                 mask_layer = temporal_layer = None
                 if mask_pyramid:
-                    mask_layer = MaskInput(channels, factor=4)
-                    self.steering[f"mask_input-{key}"] = mask_layer
+                    mask_layer = self._new(f"mask_input-{key}", MaskInput, channels, factor=4)
                 if "compact" in (temporal_attention, temporal_conv):
-                    temporal_layer = TemporalLayer(
+                    temporal_layer = self._new(
+                        f"temporal-{key}",
+                        TemporalLayer,
                         channels,
                         attention=temporal_attention == "compact",
                         conv=temporal_conv == "compact",
                         groups=unet.config.norm_num_groups,
                         text_width=unet.config.cross_attention_dim if temporal_words else None,
                     )
-                    self.steering[f"temporal-{key}"] = temporal_layer
                 block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
         if temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
-                self._follow(f"conv-{name.replace('.', '-')}", conv, peers.ConvOverFrames(conv.out_channels))
+                companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
+                conv.register_forward_hook(_PeerHook(self.guide, companion))
         if temporal_attention == "full":
             for name, inner in peers.transformer_blocks(unet).items():
-                self._follow(f"temporal-{name.replace('.', '-')}", inner, peers.FullTemporalAttention(inner))
+                over_frames = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
+                inner.register_forward_hook(_PeerHook(self.guide, over_frames))
+        self.sees_masks = mask_input or mask_pyramid or subject_branch
+        self.sees_masks |= self_attention_strength is not None or cross_attention_strength is not None
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
 
-    def _follow(self, key: str, module: nn.Module, layer: nn.Module) -> None:
-        """Let a peer's temporal layer follow a module of the U-Net."""
+    def _new(self, key: str, kind: Callable[..., Layer], *args: Any, **kwargs: Any) -> Layer:
+        """Add a layer to the steering, its random start a function of its key."""
+        with drawn_from("start", key):
+            layer = kind(*args, **kwargs)
         self.steering[key] = layer
-        module.register_forward_hook(_PeerHook(self.guide, layer))
+        return layer
 
     def forward(
         self,
@@ -165,7 +179,7 @@ class InflatedUNet(nn.Module):
             latents: (b, f, c, h, w), noised; frame 0 clean where it is the clean reference.
             timesteps: (b,), the noise level of the noised frames; a clean frame is at timestep 0.
             text: (b, n, d), the prompts' hidden states.
-            masks: (b, f, 1, H, W) in [0, 1], or None for no mask path at all.
+            masks: (b, f, 1, H, W) in [0, 1], or None for no mask path at all; see `sees_masks`.
             subject: (b, n), 1 at the tokens that name the foreground.
             pooled: (b, p) for backbones with added text conditioning (SDXL).
             clean_frames: Frames at the front that are clean; None for those of the method. A continued video has more.

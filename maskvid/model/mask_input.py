@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import distributed, nn
 from torch.nn import functional as F
+
+from maskvid.model.roles import Role
+
+KEPT = 8
+"""Most extreme training examples that are remembered of each channel; the least of them bounds the range."""
 
 
 class MaskInput(nn.Module):
@@ -17,7 +24,12 @@ class MaskInput(nn.Module):
 
     A few clips show few shapes, and beyond them convolutions go anywhere: for an elephant that stands still, and whose
     solid body no horse has, features grew to six times what tuning had ever seen, and the picture burst. So tuning
-    remembers the range of each channel (buffers `low` and `high`), and sampling stays within it.
+    remembers the range of each channel (buffers `low` and `high`), and sampling stays within it. A single mask that is
+    wrong, or a step that went astray, must not widen the range: each channel's bounds are those that `KEPT` examples of
+    the training reached, or as many as there were so far.
+
+    A forward pass in training notes its examples on its own process. `merge_ranges` makes the range of them, which all
+    processes share; it runs before whatever looks at the range.
 
     Args:
         channels: Channels of the feature map.
@@ -25,6 +37,7 @@ class MaskInput(nn.Module):
         width: Channels of the two layers that look at the shape before it is added.
     """
 
+    role = Role.GUIDE
     low: torch.Tensor
     high: torch.Tensor
 
@@ -42,6 +55,10 @@ class MaskInput(nn.Module):
             nn.init.zeros_(parameter)
         self.register_buffer("low", torch.zeros(channels))
         self.register_buffer("high", torch.zeros(channels))
+        # (2, KEPT, channels), falling: the largest of minus the features, and of the features, each of another example.
+        # No buffers: DDP would overwrite them with those of the first process.
+        self.merged = torch.full((2, KEPT, channels), -torch.inf)  # of all processes, until the last merge
+        self.noted = self.merged.clone()  # of this process, since then
 
     def forward(self, masks: torch.Tensor, size: tuple[int, int], first_steered: int = 1) -> torch.Tensor:
         """What to add to a feature map.
@@ -62,18 +79,56 @@ class MaskInput(nn.Module):
         signs = torch.cat([signs[:, first_steered:], signs[:, :1].expand(-1, later, -1, -1, -1)], 2)
         features = self.conv(self.shape(signs.flatten(0, 1)))
         if self.training:
-            self._remember(features.detach())
+            self._note(features.detach().unflatten(0, (b, later)))
         else:
             features = features.clamp(self.low[:, None, None], self.high[:, None, None])
         features = features.unflatten(0, (b, later))
         return torch.cat([torch.zeros_like(features[:, :first_steered]), features], 1).flatten(0, 1)
 
-    def _remember(self, features: torch.Tensor) -> None:
-        """Widen the range to what (n, channels, h, w) shows on any rank."""
-        low = torch.minimum(self.low, features.amin((0, 2, 3)).to(self.low))
-        high = torch.maximum(self.high, features.amax((0, 2, 3)).to(self.high))
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(low, distributed.ReduceOp.MIN)
-            distributed.all_reduce(high, distributed.ReduceOp.MAX)
-        self.low.copy_(low)
+    @torch.no_grad()
+    def _note(self, features: torch.Tensor) -> None:
+        """Remember the extremes of examples (b, f, channels, h, w); what overflowed is no value."""
+        found = torch.stack([-features.amin((1, 3, 4)), features.amax((1, 3, 4))]).to(self.low)
+        self.noted = _largest(self.noted, found.masked_fill(~found.isfinite(), -torch.inf))
+
+    def settle(self, noted: torch.Tensor) -> None:
+        """Take in what all processes have noted (2, n, channels) since the last time; where nothing, change nothing."""
+        if noted.isfinite().any():
+            self.remember(_largest(self.merged, noted))
+
+    def remember(self, merged: torch.Tensor) -> None:
+        """Begin from these extremes (2, KEPT, channels), with nothing noted since."""
+        self.merged = merged.to(self.low)
+        self.noted = torch.full_like(self.merged, -torch.inf)
+        last = (self.merged.isfinite().sum(1, keepdim=True) - 1).clamp(min=0)
+        low, high = self.merged.gather(1, last).squeeze(1).clamp(min=0)  # the range holds zero, which nothing adds
+        self.low.copy_(-low)
         self.high.copy_(high)
+
+
+def mask_inputs(module: nn.Module) -> Iterator[MaskInput]:
+    """The mask inputs within a module, in a fixed order."""
+    return (layer for layer in module.modules() if isinstance(layer, MaskInput))
+
+
+def merge_ranges(module: nn.Module) -> None:
+    """Make the range of every mask input from what all processes have noted: one collective operation.
+
+    The most extreme of a union are the most extreme of the parts' most extreme, so that n processes have the range of
+    one with n times the batch.
+    """
+    layers = list(mask_inputs(module))
+    if not layers:
+        return
+    noted = torch.cat([layer.noted.to(layer.low) for layer in layers], -1)
+    if distributed.is_available() and distributed.is_initialized():
+        parts = [torch.empty_like(noted) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, noted)
+        noted = torch.cat(parts, 1)
+    for layer, own in zip(layers, noted.split([len(layer.low) for layer in layers], -1), strict=True):
+        layer.settle(own)
+
+
+def _largest(kept: torch.Tensor, more: torch.Tensor) -> torch.Tensor:
+    """The `KEPT` largest of (2, n, channels) and (2, m, channels), falling."""
+    return torch.cat([kept.to(more), more], 1).topk(KEPT, 1).values

@@ -15,6 +15,8 @@ from diffusers.models.upsampling import Upsample2D
 from torch import nn
 from torch.nn import functional as F
 
+from maskvid.model.roles import Role
+
 
 class FullTemporalAttention(nn.Module):
     """Attention over frames at each position, behind a transformer block's feed-forward.
@@ -26,6 +28,8 @@ class FullTemporalAttention(nn.Module):
     Args:
         block: The transformer block whose width and heads it takes.
     """
+
+    role = Role.LAYER
 
     def __init__(self, block: BasicTransformerBlock) -> None:
         super().__init__()
@@ -51,6 +55,8 @@ class ConvOverFrames(nn.Module):
     Args:
         channels: Output channels of the 2-D convolution.
     """
+
+    role = Role.LAYER
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from maskvid.model.roles import Role, declare
+
 
 def frame_positions(num_frames: int, width: int, device: torch.device) -> torch.Tensor:
     """Sinusoidal position code of frames 0..f-1, (f, width)."""
@@ -40,6 +42,8 @@ class TemporalAttention(nn.Module):
             that a verb can choose among the motions of one adapter; None leaves them out. They start without effect.
     """
 
+    role = Role.LAYER
+
     def __init__(self, channels: int, *, width: int, heads: int, text_width: int | None = None) -> None:
         super().__init__()
         self.heads = heads
@@ -50,8 +54,9 @@ class TemporalAttention(nn.Module):
         _zero(self.to_out)
         self.from_words = None
         if text_width is not None:
-            self.from_words = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, 2 * width))
-            _zero(self.from_words[1])
+            heard = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, 2 * width))
+            _zero(heard[1])
+            self.from_words = declare(heard, Role.GUIDE)
 
     def forward(self, x: torch.Tensor, words: torch.Tensor | None = None) -> torch.Tensor:
         """(b, f, c, h, w) and the subject's words (b, d) -> the residual to add, same shape as the first."""
@@ -79,6 +84,8 @@ class TemporalConv(nn.Module):
         channels: c of the feature map.
         groups: Groups of the normalisation, which sees one frame at a time.
     """
+
+    role = Role.LAYER
 
     def __init__(self, channels: int, *, groups: int) -> None:
         super().__init__()

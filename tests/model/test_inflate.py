@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from maskvid.errors import UserError
-from maskvid.model import InflatedUNet
+from maskvid.model import InflatedUNet, merge_ranges
 from maskvid.model.temporal import TemporalAttention
 from tests.backbones import TEXT_WIDTH, UNETS, tiny_unet
 
@@ -154,12 +154,15 @@ def test_each_mask_path_alone_makes_the_output_depend_on_the_mask(part):
             parameter.mul_(20)  # random weights attend evenly, and hardly differ in what they attend to
     latents, timesteps, text, steer = clip("mini")
     video.train()(latents, timesteps, text, **steer)  # so that the range of the mask's features is known
+    merge_ranges(video)
     video.eval()
     before = video(latents, timesteps, text, **steer)
     elsewhere = torch.cat([steer["masks"][:, :1], steer["masks"][:, 1:].flip(-1)], 1)
     after = video(latents, timesteps, text, **steer | {"masks": elsewhere})
     assert (after - before).abs().max() > 1e-5
     blind = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, **off).eval()
+    assert video.sees_masks
+    assert not blind.sees_masks
     first = blind(latents, timesteps, text, **steer)
     assert torch.equal(first, blind(latents, timesteps, text, **steer | {"masks": elsewhere}))
 
@@ -189,6 +192,20 @@ def test_only_the_steering_is_trained_and_every_weight_of_it_learns():
     assert trained == {f"steering.{name}" for name, _ in video.steering.named_parameters()}
     silent = [n for n, p in video.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert silent == []
+
+
+@pytest.mark.parametrize("parts", [{}, {"temporal_attention": "full", "temporal_conv": "full"}])
+def test_the_random_start_is_a_function_of_the_layers_names_alone(parts):
+    states = []
+    for seed in (1, 2):
+        unet = tiny_unet("mini")
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        states.append(InflatedUNet(unet, vae_scale_factor=4, **parts).steering.state_dict())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+    drawn = [value for name, value in states[0].items() if name.endswith(("shape.0.weight", "gate.weight"))]
+    assert not any(torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i] if a.shape == b.shape)
 
 
 def test_gradient_checkpointing_gives_the_same_gradients():

@@ -31,8 +31,8 @@ def settings(method: str) -> dict:
         return plain(compose("train", [f"method={method}", "data.train=x", "run_dir=y"]).method)
 
 
-def inflated(method: str, unet=None) -> InflatedUNet:
-    return InflatedUNet(unet or tiny_unet("mini"), vae_scale_factor=4, **settings(method)["unet"])
+def inflated(method: str, unet=None, **more) -> InflatedUNet:
+    return InflatedUNet(unet or tiny_unet("mini"), vae_scale_factor=4, **settings(method)["unet"] | more)
 
 
 def changed_by(video: InflatedUNet, frame: int) -> list[int]:
@@ -126,7 +126,7 @@ def test_parts_that_contradict_each_other_are_refused():
 @pytest.mark.parametrize("method", ["lamp", "tune_a_video", "text2video_zero"])
 def test_baselines_are_blind_to_masks_and_draw_noise_as_published(method):
     chosen = settings(method)
-    assert chosen["use_masks"] is False
+    assert inflated(method).sees_masks is False
     own = {
         "lamp": {"sampling_mode": "lamp", "start": "noise"},
         "tune_a_video": {"sampling_mode": None, "start": "inversion"},
