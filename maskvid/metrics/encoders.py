@@ -30,8 +30,8 @@ class ClipEncoder:
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.tokenize, self.settings, self.device = tokenize, preprocess, torch.device(device)
-        _, height, width = preprocess.input_size
-        self.size = (int(height), int(width))
+        height, width = (preprocess.size,) * 2 if isinstance(preprocess.size, int) else preprocess.size
+        self.size = (height, width)
 
     def preprocess(self, frames: torch.Tensor) -> torch.Tensor:
         """Prepare frames as `open_clip.image_transform` does, but on the device and without rounding to 8 bits.
