@@ -6,7 +6,8 @@ from maskvid.model import InflatedUNet
 from maskvid.model.attention import guided_attention
 from maskvid.model.guide import Guide, token_masks
 from tests.backbones import tiny_unet
-from tests.model.test_inflate import B, F as FRAMES, H, W, clip
+from tests.model.test_inflate import B, H, W, clip
+from tests.model.test_inflate import F as FRAMES
 
 
 def dense(query, key, value, bias):
