@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("maskvid", "conf", "tests", "pyproject.toml")
@@ -53,7 +53,9 @@ MODULE = "test_module.py::"
 LOSS = f"{MODULE}test_a_step_scores_what_the_backbone_predicts_on_the_noised_frames_alone"
 CLEAN = f"{MODULE}test_frame_0_is_given_clean_to_the_last_bit_and_no_other_is"
 RATES = f"{MODULE}test_rates_are_those_configured_warm_up_and_fall_to_zero"
-PASSES = "test_sampler.py::test_both_passes_of_guidance_see_the_masks_and_differ_in_the_prompt_alone"
+PASSES = "test_guidance.py::test_both_passes_of_guidance_see_the_masks_and_differ_in_the_prompt_alone"
+SCALE = "model/test_backbone.py::test_latents_are_on_the_scale_that_the_2d_unet_was_trained_on"
+ADAPTER = "test_train.py::test_the_adapter_is_the_average_and_what_is_loaded_from_it"
 POLARITY = (
     "model/test_attention.py::test_foreground_attends_to_foreground_and_background_to_background",
     "model/test_attention.py::test_the_subjects_words_bind_to_the_foreground",
@@ -96,6 +98,87 @@ MUTANTS = (
         "masks=masks[i].cpu()",
         "masks=batch.masks[i].cpu()",
         (f"{MODULE}test_videos_of_imprecise_masks_are_scored_by_the_exact_ones",),
+    ),
+    Mutant(
+        "first_frame_scored",
+        "maskvid/diffusion/loss.py",
+        "prediction[:, clean_frames:].float() - target[:, clean_frames:].float()",
+        "prediction.float() - target.float()",
+        (LOSS, "diffusion/test_diffusion.py::test_the_first_frame_is_never_scored"),
+    ),
+    Mutant(
+        "noisy_levels_never_trained", "maskvid/module.py", "randint(num_levels,", "randint(num_levels // 2,", (CLEAN,)
+    ),
+    Mutant(
+        "convolution_looks_ahead",
+        "maskvid/model/temporal.py",
+        "F.pad(hidden, (0, 0, 0, 0, 2, 0))",
+        "F.pad(hidden, (0, 0, 0, 0, 0, 2))",
+        ("model/test_inflate.py::test_a_trained_temporal_convolution_looks_back_only",),
+    ),
+    Mutant("latents_not_scaled", "maskvid/model/backbone.py", " * vae.config.scaling_factor", "", (SCALE,)),
+    Mutant(
+        "validation_masks_inverted",
+        "maskvid/data/windows.py",
+        "to_float(clip.masks), clip.latents, frames_to_float",
+        "1 - to_float(clip.masks), clip.latents, frames_to_float",
+        ("data/test_datamodule.py::test_masks_fit_their_latents",),
+    ),
+    Mutant(
+        "frames_share_no_noise_in_sampling",
+        "maskvid/sampler.py",
+        "alpha = self.noise.alpha if self.noise.sampling_alpha is None else self.noise.sampling_alpha",
+        "alpha = 0.0",
+        ("test_guidance.py::test_a_video_starts_from_noise_that_its_frames_share_as_configured",),
+    ),
+    Mutant(
+        "guidance_reversed",
+        "maskvid/diffusion/sampling.py",
+        "unconditional + guidance_scale * (prediction - unconditional)",
+        "prediction + guidance_scale * (unconditional - prediction)",
+        (PASSES,),
+    ),
+    Mutant(
+        "subject_never_marked",
+        "maskvid/sampler.py",
+        "subject=batch.subject,",
+        "subject=torch.zeros_like(batch.subject),",
+        (PASSES,),
+    ),
+    Mutant(
+        "prediction_type_ignored",
+        "maskvid/diffusion/scheduler.py",
+        "**settings)",
+        '**{**settings, "prediction_type": "epsilon"})',
+        ("test_guidance.py::test_what_samples_has_the_backbones_own_schedule",),
+    ),
+    Mutant(
+        "colours_of_the_last_frame",
+        "maskvid/diffusion/sampling.py",
+        "first, later = latents[:, :1], latents[:, 1:]",
+        "first, later = latents[:, -1:], latents[:, 1:]",
+        ("diffusion/test_diffusion.py::test_adain_gives_the_first_frames_statistics",),
+    ),
+    Mutant(
+        "adapter_without_average",
+        "maskvid/callbacks/adapter.py",
+        "with averaged(trainer, pl_module):",
+        "if True:",
+        (ADAPTER,),
+    ),
+    Mutant(
+        "adapter_never_loaded",
+        "maskvid/request.py",
+        "load_adapter(folders[0], module.unet)",
+        "read_adapter(folders[0])",
+        (ADAPTER,),
+    ),
+    Mutant(
+        "average_forgotten_on_resuming",
+        "maskvid/callbacks/ema.py",
+        '{name: value.clone() for name, value in state_dict["average"].items()}',
+        "{}",
+        ("callbacks/test_ema.py::test_resume_is_exact_bit_for_bit",),
     ),
 )
 
@@ -220,7 +303,7 @@ def main(names: Sequence[str]) -> int:
     faults = {mutant.name: fault(mutant, jobs[mutant.name][0], status[mutant.name]) for mutant in chosen}
     if status[as_it_is] != 0:
         faults[as_it_is] = f"its tests do not pass: see {jobs[as_it_is][0] / 'log.txt'}"
-    table = Table("mutant", "seen by")
+    table = Table("mutant", Column("seen by", overflow="fold"))
     for mutant in chosen:
         seen = "\n".join(test.partition("::")[2] for test in mutant.tests)
         table.add_row(mutant.name, seen if faults[mutant.name] is None else "[bold red]nothing[/]")

@@ -28,6 +28,16 @@ def test_frames_there_and_back(backbone):
     torch.testing.assert_close(backbone.encode_frames(frames[8:]), latents[8:], atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_latents_are_on_the_scale_that_the_2d_unet_was_trained_on(backbone):
+    """As diffusers' own pipelines scale them, on the way in and on the way out."""
+    frames, vae = torch.rand(2, 3, 32, 48) * 2 - 1, backbone.pipeline.vae
+    latents = vae.encode(frames).latent_dist.mode() * vae.config.scaling_factor
+    torch.testing.assert_close(backbone.encode_frames(frames), latents)
+    decoded = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
+    torch.testing.assert_close(backbone.decode_latents(latents), decoded)
+
+
 def test_the_subjects_tokens_are_marked(backbone):
     text, marks, pooled = backbone.encode_text(["a fox runs", "a fox runs", ""], ["a fox", "a cat", None])
     assert text.shape == (3, 32, TEXT_WIDTH)

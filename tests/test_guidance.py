@@ -63,3 +63,10 @@ def test_a_video_starts_from_noise_that_its_frames_share_as_configured(overrides
     assert (starts[:, :, 0] * starts[:, :, 1]).mean().item() == pytest.approx(0.9, abs=0.15)
     assert abs((starts[:, 0] * starts[:, 1]).mean().item()) < 0.15  # clips do not share theirs
     assert abs((starts[0] * starts[1]).mean().item()) < 0.15  # nor do seeds
+
+
+def test_what_samples_has_the_backbones_own_schedule(overrides):
+    module, _ = build(overrides, "data.validation=null")
+    trained_with, samples = module.backbone.scheduler, module.sampler.scheduler
+    assert samples.config.prediction_type == trained_with.config.prediction_type == "v_prediction"
+    assert torch.equal(samples.alphas_cumprod, trained_with.alphas_cumprod)
