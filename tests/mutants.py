@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("maskvid", "conf", "tests", "pyproject.toml")
@@ -303,11 +303,11 @@ def main(names: Sequence[str]) -> int:
     faults = {mutant.name: fault(mutant, jobs[mutant.name][0], status[mutant.name]) for mutant in chosen}
     if status[as_it_is] != 0:
         faults[as_it_is] = f"its tests do not pass: see {jobs[as_it_is][0] / 'log.txt'}"
-    table = Table("mutant", Column("seen by", overflow="fold"))
+    table = Table("mutant", "seen by", box=None)
     for mutant in chosen:
         seen = "\n".join(test.partition("::")[2] for test in mutant.tests)
         table.add_row(mutant.name, seen if faults[mutant.name] is None else "[bold red]nothing[/]")
-    console = Console(soft_wrap=True)
+    console = Console(width=160, soft_wrap=True)
     console.print(table)
     for name, reason in faults.items():
         if reason is not None:
