@@ -256,7 +256,7 @@ def preload() -> None:
 def run_all(jobs: dict[str, tuple[Path, Sequence[str]]]) -> dict[str, int | None]:
     """Run jobs, a copy and its tests by name, a few at once; each one's exit status."""
     context = multiprocessing.get_context("fork")
-    waiting, running = dict(jobs), {}
+    waiting, running = dict(jobs), dict[Any, Any]()
     status: dict[str, int | None] = {}
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
@@ -265,7 +265,7 @@ def run_all(jobs: dict[str, tuple[Path, Sequence[str]]]) -> dict[str, int | None
             process.start()
             running[process.sentinel] = (name, process)
         for sentinel in wait(list(running)):
-            name, process = running.pop(sentinel)  # type: ignore[call-overload]
+            name, process = running.pop(sentinel)
             process.join()
             status[name] = process.exitcode
     return status

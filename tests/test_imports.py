@@ -71,9 +71,8 @@ def imports(path: Path, package: list[str]) -> Iterator[str]:
         elif isinstance(node, ast.Call):
             function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
             if function in BY_NAME:
-                named = node.args[0] if node.args else None
-                is_written_out = isinstance(named, ast.Constant) and not str(named.value).startswith(".")
-                yield str(named.value) if is_written_out else "?"  # type: ignore[union-attr]
+                named = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else "."
+                yield "?" if str(named).startswith(".") else str(named)
 
 
 def faults(root: Path) -> list[str]:
