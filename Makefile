@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test mutants lint format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -24,6 +24,9 @@ demo: install ## Tune on the twelve horse clips, then show what was made (about 
 
 test: lint ## Lint, type-check and test
 	$(BIN)/python -m pytest
+
+mutants: install ## Ruin the method on purpose, a change at a time, and see that the tests notice
+	$(BIN)/python -m tests.mutants
 
 lint: install
 	$(BIN)/ruff check maskvid tests experiments

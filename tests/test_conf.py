@@ -41,7 +41,7 @@ def test_a_typo_in_an_experiment_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("override", ["method.unet.mask_inputt=true", "sampling.steps=3", "optim.lr=1", "sede=1"])
 def test_an_unknown_key_is_refused_with_or_without_plus(override):
-    with pytest.raises(ConfigCompositionException):
+    with pytest.raises(ConfigCompositionException, match=override.split("=")[0]):
         configure("+experiment=horse", override)
     with pytest.raises(UserError, match=override.split("=")[0]):
         check_keys(configure("+experiment=horse", f"+{override}"))

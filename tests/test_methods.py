@@ -28,7 +28,9 @@ def test_a_baseline_runs_from_training_to_generation(method, overrides, triples,
 def test_an_untrained_method_is_sampled_as_it_is(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false"))
     module, _ = load_run(tmp_path)
-    assert not any(value.any() for name, value in module.unet.steering.named_parameters() if name.endswith("gate"))
+    gates = [value for name, value in module.unet.steering.named_parameters() if name.endswith("gate")]
+    assert gates
+    assert not any(gate.any() for gate in gates)
     assert not list(tmp_path.glob("checkpoints/*"))
 
 

@@ -135,7 +135,7 @@ def test_runs_mix_and_misfits_are_named(run, overrides, triples, tmp_path):
     more = [f"run_dir={tmp_path / 'other'}", "seed=7", "trainer.max_steps=2", "data.validation=null"]
     train(configure(overrides, *more))
     mixed = configure_generate(run, triples, f"run=[{run},{tmp_path / 'other'}]", "mix=[0.7,0.3]", f"out={tmp_path}")
-    assert all(path.exists() for path in generate(mixed))
+    assert [path.exists() for path in generate(mixed)] == [True, True]
     states = [load_run([run], mix=[0.5])[0].unet.steering.state_dict() for _ in range(2)]
     assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
     with pytest.raises(UserError, match="3 shares for 2 runs"):

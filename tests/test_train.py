@@ -12,6 +12,7 @@ import decord
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from safetensors.torch import load_file
 
 from maskvid.config import CONF
 from maskvid.errors import UserError
@@ -53,7 +54,21 @@ def test_a_run_leaves_samples_adapter_and_configuration(run):
 
 
 def test_a_checkpoint_holds_the_trained_part_alone(run):
-    assert all(name.startswith("unet.steering.") for name in weights(run))
+    trained = load_file(run / "adapter" / "adapter.safetensors")
+    assert set(weights(run)) == {f"unet.steering.{name}" for name in trained}
+    assert len(trained) > 10
+
+
+def test_the_adapter_is_the_average_and_what_is_loaded_from_it(run):
+    average = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["EMA"]["average"]
+    written = load_file(run / "adapter" / "adapter.safetensors")
+    loaded = load_run(run)[0].unet.steering.state_dict()
+    assert average
+    for name, value in average.items():
+        key = name.removeprefix("unet.steering.")
+        assert torch.equal(written[key], value), name
+        assert torch.equal(loaded[key], value), name
+    assert any(not torch.equal(value, weights(run)[name]) for name, value in average.items())
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

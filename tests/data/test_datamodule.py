@@ -86,7 +86,8 @@ def test_training_batches(make):
 
 def test_masks_fit_their_latents(make):
     # the square is far brighter than its ground, so the mean latent separates foreground from background
-    for batch in batches(make(flip=True), 12):
+    data = make(flip=True)
+    for batch in [*batches(data, 12), *data.val_dataloader()[0]]:
         inside = torch.nn.functional.avg_pool2d(batch.masks.flatten(0, 1), 4).flatten() > 0.9
         brightness = batch.latents.flatten(0, 1).mean(1).flatten()
         assert brightness[inside].mean() > brightness[~inside].mean() + 0.5

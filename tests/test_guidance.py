@@ -1,0 +1,72 @@
+"""Sampling with the real backbone at tiny width: what the two passes of guidance see, and what is shared."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from tests.test_module import build, validation_batch
+
+
+def watch_passes(module: Any) -> list[SimpleNamespace]:
+    """Record what the video U-Net is asked, by the names of its arguments, and what it predicts (`out`)."""
+    calls: list[SimpleNamespace] = []
+
+    def record(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: torch.Tensor) -> None:
+        given = inspect.signature(unet.forward).bind(*args, **kwargs).arguments
+        calls.append(SimpleNamespace(**given, out=out))
+
+    module.unet.register_forward_hook(record, with_kwargs=True)
+    return calls
+
+
+def test_both_passes_of_guidance_see_the_masks_and_differ_in_the_prompt_alone(overrides):
+    module, data = build(overrides, "sampling.guidance_scale=5")
+    batch = validation_batch(data)
+    empty = module.backbone.pipeline.encode_prompt("", "cpu", 1, do_classifier_free_guidance=False)[0]
+    calls = watch_passes(module.eval())
+    module.sampler.generate(batch, batch.latents[:, 0])
+    assert len(calls) == 4  # two steps, each with and without the prompt
+    for asked, unasked in zip(calls[::2], calls[1::2], strict=True):
+        for call, text in ((asked, batch.text), (unasked, empty)):
+            assert torch.equal(call.text, text)
+            assert torch.equal(call.masks, batch.masks)
+        assert torch.equal(asked.latents, unasked.latents)
+        assert torch.equal(asked.timesteps, unasked.timesteps)
+        assert torch.equal(asked.latents[:, 0], batch.latents[:, 0])
+        assert torch.equal(asked.subject, batch.subject)
+    # The step that follows goes from the empty prompt to the prompt and beyond: u + w (c - u), by diffusers itself.
+    scheduler = copy.deepcopy(module.sampler.scheduler)
+    scheduler.set_timesteps(2)
+    asked, unasked = calls[:2]
+    guided = unasked.out + 5 * (asked.out - unasked.out)
+    assert not torch.allclose(guided, asked.out, atol=1e-3)
+    after = scheduler.step(guided[:, 1:], scheduler.timesteps[0], asked.latents[:, 1:], return_dict=False)[0]
+    torch.testing.assert_close(calls[2].latents[:, 1:], after)
+
+
+def test_a_video_starts_from_noise_that_its_frames_share_as_configured(overrides):
+    quick = ["sampling.num_inference_steps=1", "sampling.guidance_scale=1"]
+    module, data = build(overrides, *quick, "method.noise.sampling_alpha=0.9", "data.validation_batch_size=3")
+    batch = validation_batch(data)
+    calls = watch_passes(module.eval())
+    for seed in (1, 2):
+        module.sampler.with_seed(seed).generate(batch, batch.latents[:, 0])
+    starts = torch.stack([call.latents[:, 1:] for call in calls])  # (seeds, clips, later frames, c, h, w)
+    assert starts.shape[:3] == (2, 3, 2)
+    assert starts.std().item() == pytest.approx(1, abs=0.1)
+    assert (starts[:, :, 0] * starts[:, :, 1]).mean().item() == pytest.approx(0.9, abs=0.15)
+    assert abs((starts[:, 0] * starts[:, 1]).mean().item()) < 0.15  # clips do not share theirs
+    assert abs((starts[0] * starts[1]).mean().item()) < 0.15  # nor do seeds
+
+
+def test_what_samples_has_the_backbones_own_schedule(overrides):
+    module, _ = build(overrides, "data.validation=null")
+    trained_with, samples = module.backbone.scheduler, module.sampler.scheduler
+    assert samples.config.prediction_type == trained_with.config.prediction_type == "v_prediction"
+    assert torch.equal(samples.alphas_cumprod, trained_with.alphas_cumprod)
