@@ -10,8 +10,11 @@ from torch.nn import functional as F
 
 from maskvid.model.roles import Role
 
-KEPT = 8
-"""Most extreme training examples that are remembered of each channel; the least of them bounds the range."""
+KEPT = 3
+"""Most extreme training examples that are remembered of each channel; the least of them bounds the range.
+
+After 100 steps on the horse (200 examples) the third is at 0.94 of the first, the eighth at 0.84 (medians of channels).
+"""
 
 
 class MaskInput(nn.Module):
