@@ -189,6 +189,12 @@ class MaskVidModule(LightningModule):
         checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from the extremes that all processes had seen."""
+        """Go on from the extremes that all processes had seen.
+
+        Raises:
+            UserError: The checkpoint is an older version's, whose optimiser groups were others, too.
+        """
+        if "mask_extremes" not in checkpoint:
+            raise UserError("ckpt_path: the checkpoint is that of an older version of maskvid; begin a new run.")
         for layer, merged in zip(mask_inputs(self.unet), checkpoint["mask_extremes"], strict=True):
             layer.remember(merged)

@@ -53,6 +53,14 @@ def test_a_run_leaves_samples_adapter_and_configuration(run):
     assert "train/loss" in next(run.glob("csv/**/metrics.csv")).read_text()
 
 
+def test_an_older_checkpoint_is_refused(run, overrides, tmp_path):
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    del checkpoint["mask_extremes"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    with pytest.raises(UserError, match="older version of maskvid"):
+        train(configure(overrides, f"run_dir={tmp_path}", f"ckpt_path={tmp_path}/old.ckpt"))
+
+
 def test_a_checkpoint_holds_the_trained_part_alone(run):
     trained = load_file(run / "adapter" / "adapter.safetensors")
     assert set(weights(run)) == {f"unet.steering.{name}" for name in trained}

@@ -17,6 +17,8 @@ from maskvid.model.inflate import InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
+FORMAT = 2
+"""Of adapters. 1 counted windows in source frames and had another fingerprint of the backbone."""
 
 
 def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], description: dict[str, Any]) -> Path:
@@ -34,7 +36,7 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     with atomic_write(folder / WEIGHTS) as path:
         save_file({name: value.detach().cpu().contiguous() for name, value in steering.items()}, path)
     with atomic_write(folder / DESCRIPTION) as path:
-        path.write_text(json_text(description))
+        path.write_text(json_text({"format": FORMAT, **description}))
     return folder / WEIGHTS
 
 
@@ -42,18 +44,25 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
     """Read the description beside the weights.
 
     Raises:
-        UserError: The folder holds no whole adapter.
+        UserError: The folder holds no whole adapter, or one of another format.
     """
     folder = Path(folder)
     for name in (WEIGHTS, DESCRIPTION):
         if not (folder / name).is_file():
             raise UserError(f"adapter={folder}: no {name} there; give the folder that a training run wrote.")
     try:
-        return json.loads((folder / DESCRIPTION).read_text())
+        description = json.loads((folder / DESCRIPTION).read_text())
     except json.JSONDecodeError as error:
         raise UserError(
             f"adapter={folder}: {DESCRIPTION} is not valid JSON ({error}); copy the adapter again."
         ) from error
+    written = description.get("format", 1) if isinstance(description, dict) else None
+    if written != FORMAT:
+        raise UserError(
+            f"adapter={folder}: {DESCRIPTION} is of format {written!r}, this version of maskvid reads {FORMAT}; tune "
+            "again, or use the version that wrote it."
+        )
+    return description
 
 
 def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
         load_adapter(tmp_path, video)
 
 
+@pytest.mark.parametrize("written", [{"format": 1}, {"format": 3}, {"format": "2"}, {}, []])
+def test_another_format_is_refused(tmp_path, written):
+    save_adapter(tmp_path, tuned().steering.state_dict(), {})
+    (tmp_path / "adapter.json").write_text(json.dumps(written))
+    with pytest.raises(UserError, match="this version of maskvid reads 2; tune again"):
+        load_adapter(tmp_path, tuned())
+
+
 def test_a_write_that_fails_leaves_the_former_adapter(tmp_path, monkeypatch):
     video = tuned()
     path = save_adapter(tmp_path, video.steering.state_dict(), {"steps": 1})
