@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import wraps
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from rich.markup import escape
 
+from maskvid.bounds import SEEDS, bounded
 from maskvid.errors import UserError
-from maskvid.settings import Noise, Optim, Sampling
+from maskvid.settings import FIRST_FRAMES, LEVELS, Noise, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
@@ -39,7 +34,7 @@ class BackboneConfig:
     lora_scale: float = 1.0
     controlnet: str | None = None
     control_picture: str = "filled"
-    controlnet_scale: float = 1.0
+    controlnet_scale: float = bounded(1.0, low=0)
 
 
 @dataclass
@@ -64,12 +59,21 @@ class UNetConfig:
 
 @dataclass
 class MethodConfig:
-    """A method: which parts, which noise, which loss, and whether it is tuned at all."""
+    """A method: which parts, which noise, which loss, and whether it is tuned at all.
+
+    Attributes:
+        name: What it is called in files and tables.
+        unet: Its parts.
+        noise: Where the noise of the frames comes from.
+        foreground_weight: How much more the foreground counts in the loss; 0 is the paper's.
+        use_masks: False trains and samples without any mask path.
+        trained: False samples and measures without any tuning.
+    """
 
     name: str = MISSING
     unet: UNetConfig = field(default_factory=UNetConfig)
     noise: Noise = field(default_factory=Noise)
-    foreground_weight: float = 0.0
+    foreground_weight: float = bounded(0.0, low=0)
     use_masks: bool = True
     trained: bool = True
 
@@ -78,10 +82,26 @@ class MethodConfig:
 class TrainConfig:
     """Root of `python -m maskvid.train`.
 
-    `optimized_metric` is the final figure, `<set>/<metric>`, that a hyperparameter search looks at.
-    `shard_backbone` shares the frozen U-Net's weights out among the processes (`trainer=fsdp`).
     `data`, `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
     an argument that object does not know is an error as well.
+
+    Attributes:
+        data: The clips.
+        backbone: The frozen text-to-image model.
+        method: What is tuned, and on which loss.
+        scheduler: What samples.
+        sampling: How videos are sampled.
+        optim: How the trained part is tuned.
+        trainer: Lightning's.
+        callbacks: What happens beside the training.
+        logger: Where figures and videos are logged.
+        metrics: The encoders that judge.
+        seed: Everything drawn is a function of this and the position, or the clip.
+        run_dir: Where everything of the run is written.
+        ckpt_path: A checkpoint to go on from, or `last`: this run directory's newest.
+        optimized_metric: The final figure, `<set>/<metric>`, that a hyperparameter search looks at.
+        shard_backbone: Whether the frozen U-Net's weights are shared out among the processes (`trainer=fsdp`).
+        threads: Processor threads; null leaves PyTorch's choice.
     """
 
     data: Any = MISSING
@@ -94,27 +114,71 @@ class TrainConfig:
     callbacks: Any = field(default_factory=dict)
     logger: Any = field(default_factory=dict)
     metrics: Any = field(default_factory=dict)
-    seed: int = 0
+    seed: int = bounded(0, low=0, high=SEEDS)
     run_dir: str = MISSING
     ckpt_path: str | None = None
     optimized_metric: str | None = None
     shard_backbone: bool = False
-    threads: int | None = None
+    threads: int | None = bounded(None, low=1)
 
 
 @dataclass
-class SamplingOverrides:
+class BackboneOverrides:
+    """Arguments of `maskvid.model.Backbone` that differ from the run's.
+
+    Null takes the run's, an empty value (`backbone.variant=`) none. The adapter fits only the weights it was tuned on,
+    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given.
+    """
+
+    path: str | None = None
+    config: str | None = None
+    dtype: str | None = None
+    variant: str | None = None
+    lora: str | None = None
+    lora_scale: float | None = None
+    controlnet: str | None = None
+    control_picture: str | None = None
+    controlnet_scale: float | None = bounded(None, low=0)
+
+
+@dataclass
+class DataOverrides:
+    """Where things of the run lie now, if not where they lay; null takes the run's.
+
+    Attributes:
+        train: Folder or folders of the training clips, read only where `method.noise.start=inversion`.
+        cache_dir: Folder for latents and text embeddings.
+    """
+
+    train: Any = None
+    cache_dir: str | None = None
+
+
+@dataclass
+class EditSampling:
     """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
 
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    first_frame: str | None = None
-    first_frame_guidance_scale: float | None = None
-    adain_fraction: float | None = None
-    samples: int | None = None
+    num_inference_steps: int | None = bounded(None, low=1, high=LEVELS)
+    guidance_scale: float | None = bounded(None, low=0)
+    adain_fraction: float | None = bounded(None, low=0, high=1)
+    fps: float | None = bounded(None, above=0)
+
+
+@dataclass
+class GenerateSampling(EditSampling):
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
+
+    first_frame: str | None = bounded(None, choices=FIRST_FRAMES)
+    first_frame_guidance_scale: float | None = bounded(None, low=0)
+
+
+@dataclass
+class EvaluateSampling(GenerateSampling):
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
+
+    samples: int | None = bounded(None, low=1)
     perturb: str | None = None
-    perturb_strength: int | None = None
-    fps: float | None = None
+    perturb_strength: int | None = bounded(None, low=0, high=5)
 
 
 @dataclass
@@ -130,12 +194,8 @@ class RequestConfig:
         height: Null takes the run's.
         width: Null takes the run's.
         mask_stride: Distance between the mask frames used, in source frames; null takes the run's.
-        seed: Same seed, same video.
         out: Folder for the files; null makes `generated` in the run directory.
-        sampling: Overrides of the run's sampling settings.
-        controlnet: Makes first frames that follow the first mask, see `BackboneConfig`; null takes the run's.
-        control_picture: How it is shown the mask; null takes the run's.
-        controlnet_scale: How much of what it says is heard; null takes the run's.
+        backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -144,18 +204,14 @@ class RequestConfig:
     mix: list[float] | None = None
     prompt: Any = MISSING
     masks: str = MISSING
-    num_frames: int | None = None
-    height: int | None = None
-    width: int | None = None
-    mask_stride: int | None = None
-    seed: int = 0
+    num_frames: int | None = bounded(None, low=1)
+    height: int | None = bounded(None, low=1)
+    width: int | None = bounded(None, low=1)
+    mask_stride: int | None = bounded(None, low=1)
     out: str | None = None
-    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
-    controlnet: str | None = None
-    control_picture: str | None = None
-    controlnet_scale: float | None = None
+    backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
     device: str | None = None
-    threads: int | None = None
+    threads: int | None = bounded(None, low=1)
 
 
 @dataclass
@@ -163,30 +219,42 @@ class GenerateConfig(RequestConfig):
     """Root of `python -m maskvid.generate`; more frames than the run's window are made segment after segment.
 
     Attributes:
+        seed: Same seed, same video.
+        sampling: Overrides of the run's sampling settings.
         first_frame: Picture to begin from; null paints one from the prompt.
+        data: Where the run's training clips lie now.
     """
 
+    seed: int = bounded(0, low=0, high=SEEDS)
+    sampling: GenerateSampling = field(default_factory=GenerateSampling)
     first_frame: str | None = None
+    data: DataOverrides = field(default_factory=DataOverrides)
 
 
 @dataclass
 class EditConfig(RequestConfig):
-    """Root of `python -m maskvid.edit`.
+    """Root of `python -m maskvid.edit`; nothing is drawn at random, so that there is no seed.
 
     Attributes:
         source: The clip to edit; `masks` are its own.
         source_prompt: What it shows; it makes the inversion truer.
         keep_background: Whether everything outside the masks stays the source's.
+        sampling: Overrides of the run's sampling settings.
     """
 
     source: str = MISSING
     source_prompt: str = ""
     keep_background: bool = True
+    sampling: EditSampling = field(default_factory=EditSampling)
 
 
 @dataclass
 class SchedulerOverride:
-    """Class of diffusers that samples; null takes the run's."""
+    """What samples in place of the run's scheduler.
+
+    Attributes:
+        name: Class of diffusers; null takes the run's.
+    """
 
     name: str | None = None
 
@@ -202,9 +270,8 @@ class EvaluateConfig:
         seed: Of the first video of each clip; null takes the run's.
         sampling: Overrides of the run's sampling settings; `samples` asks for several videos of each clip.
         scheduler: In place of the run's.
-        controlnet: Of first frames, see `BackboneConfig`; null takes the run's.
-        control_picture: How it is shown the mask; null takes the run's.
-        controlnet_scale: How much of what it says is heard; null takes the run's.
+        backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
+        data: Where the run's training clips lie now.
         videos: In place of a run: a video, or a folder of videos with masks and captions, where there are any.
         masks: Of one video.
         prompt: Of one video.
@@ -215,37 +282,35 @@ class EvaluateConfig:
         source_stride: Distance between the source's frames used.
         given_frames: Leading frames that mask scores leave out, because the model was given them.
         metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
-        trainer: Arguments of the Lightning trainer that samples a run, on one device or several.
+        trainer: Arguments of the Lightning trainer that samples a run, on one device or several; its precision is the
+            run's where it is null.
         out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.
         save_videos: Whether the videos and strips of a run's clips are written, too.
-        run_dir: Not to be set: what `trainer` calls `out`.
         threads: Processor threads; null leaves PyTorch's choice.
     """
 
     run: Any = None
     mix: list[float] | None = None
     sets: dict[str, str] = field(default_factory=dict)
-    seed: int | None = None
-    sampling: SamplingOverrides = field(default_factory=SamplingOverrides)
+    seed: int | None = bounded(None, low=0, high=SEEDS)
+    sampling: EvaluateSampling = field(default_factory=EvaluateSampling)
     scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
-    controlnet: str | None = None
-    control_picture: str | None = None
-    controlnet_scale: float | None = None
+    backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
+    data: DataOverrides = field(default_factory=DataOverrides)
     videos: str | None = None
     masks: str | None = None
     prompt: str | None = None
     source: str | None = None
-    height: int | None = None
-    width: int | None = None
-    mask_stride: int = 1
-    source_stride: int = 1
-    given_frames: int = 1
+    height: int | None = bounded(None, low=1)
+    width: int | None = bounded(None, low=1)
+    mask_stride: int = bounded(1, low=1)
+    source_stride: int = bounded(1, low=1)
+    given_frames: int = bounded(1, low=0)
     metrics: Any = MISSING
     trainer: Any = MISSING
     out: str | None = None
     save_videos: bool = True
-    run_dir: str | None = None
-    threads: int | None = None
+    threads: int | None = bounded(None, low=1)
 
 
 @dataclass
@@ -265,7 +330,7 @@ class ReportConfig:
     out: str | None = None
     title: str | None = None
     columns: list[str] | None = None
-    clips: int = 2
+    clips: int = bounded(2, low=0)
     plots: bool = True
 
 
@@ -297,9 +362,17 @@ def sweep_name() -> str | None:
     return "/".join(Path(HydraConfig.get().sweep.dir).parts[-2:])
 
 
+def output_dir() -> str:
+    """Where Hydra writes this job, or would write it: `--cfg` shows a job that has no folder yet."""
+    runtime = HydraConfig.get().runtime
+    missing = OmegaConf.is_missing(runtime, "output_dir")
+    return HydraConfig.get().run.dir if missing else runtime.output_dir
+
+
 def register() -> None:
     """Make the typed roots known to Hydra."""
     OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
+    OmegaConf.register_new_resolver("output_dir", output_dir, replace=True)
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="generate_schema", node=GenerateConfig)
@@ -329,55 +402,8 @@ def instantiate(node: Any, key: str, **extra: Any) -> Any:
         raise UserError(f"{key} cannot be built: {reason}") from error
 
 
-def check_keys(config: DictConfig, place: str = "") -> None:
-    """Refuse keys that a typed level does not have; Hydra lets `+key=value` add them.
-
-    Raises:
-        UserError: Names the key and those that exist.
-    """
-    kind = OmegaConf.get_type(config)
-    known = {entry.name for entry in fields(kind)} if is_dataclass(kind) else None
-    for key in map(str, config):
-        if known is not None and key not in known:
-            raise UserError(f"unknown key {place}{key}: choose one of {', '.join(sorted(known))}.")
-        node = None if OmegaConf.is_missing(config, key) else config._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_none():
-            check_keys(node, f"{place}{key}.")
-
-
 def plain(config: DictConfig) -> dict[str, Any]:
     """A configuration as plain resolved containers, for checkpoints, loggers and files."""
     container = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
-
-
-def mistake(error: Exception) -> str | None:
-    """What to tell a user whose mistake an error is; None where it is the program's own."""
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, (OmegaConfBaseException, HydraException)):
-        return f"configuration: {' '.join(str(error).split())}"
-    return None
-
-
-def print_error(message: str) -> None:
-    """Print to standard error; brackets are words here, not styles."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", escape(message))
-
-
-def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """Turn a user's mistake into one message and exit status 1; anything else keeps its traceback."""
-
-    @wraps(function)
-    def wrapped(config: DictConfig) -> Any:
-        try:
-            return function(config)
-        except Exception as error:
-            message = mistake(error)
-            if message is None:
-                raise
-        print_error(message)
-        sys.exit(1)
-
-    return wrapped

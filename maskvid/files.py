@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, into folders that can be one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from maskvid.errors import UserError
 
 
 @contextmanager
@@ -37,3 +39,20 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
+
+
+def check_output(out: str | Path, key: str = "out") -> None:
+    """Refuse a folder to write to that is a file or in one, before there is anything to write.
+
+    Args:
+        out: The folder, which need not exist.
+        key: What it was set by, for the message.
+
+    Raises:
+        UserError: Names it.
+    """
+    for place in (Path(out), *Path(out).parents):
+        if place.exists():
+            if not place.is_dir():
+                raise UserError(f"{key}={out}: {place} is a file; give a folder.")
+            return

@@ -180,7 +180,17 @@ class MaskVidModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trained part alone: the backbone is frozen and has its own files."""
+        """Keep the trained part alone: the backbone is frozen and has its own files, by which it is known."""
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
         }
+        checkpoint["backbone"] = self.backbone.fingerprint
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with another backbone, wherever it lies now."""
+        other = checkpoint.get("backbone", self.backbone.fingerprint)
+        if other != self.backbone.fingerprint:
+            raise UserError(
+                f"ckpt_path: the run was tuned on other weights than those of backbone.path={self.backbone.path!r} "
+                f"({other}, here {self.backbone.fingerprint}); give those, or start a new run."
+            )

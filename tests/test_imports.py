@@ -8,7 +8,7 @@ import pytest
 import maskvid
 
 ROOT = Path(maskvid.__file__).parent
-GROUND = {"clip", "errors", "files", "seeds", "settings", "video"}
+GROUND = {"bounds", "clip", "errors", "files", "seeds", "settings", "video"}
 ALLOWED = {
     "masks": GROUND,
     "metrics": GROUND,
@@ -20,7 +20,10 @@ ALLOWED = {
     "callbacks": GROUND | {"masks", "metrics", "model"},
     "sampler": GROUND | {"diffusion", "model"},
     "module": GROUND | {"masks", "diffusion", "model", "sampler"},
+    "settings": {"bounds", "errors"},
     "config": GROUND,
+    "entry": GROUND,
+    "help": {"config", "entry"},
 }
 LOCAL = {path.stem for path in ROOT.glob("*") if path.suffix == ".py" or (path / "__init__.py").exists()}
 

@@ -45,8 +45,9 @@ class Requirements:
     def __post_init__(self) -> None:
         """Refuse impossible sizes where they are declared."""
         for name in ("height", "width", "num_frames", "frame_stride"):
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name}={getattr(self, name)} must be at least 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"data.{name}={value} must be a whole number of at least 1")
         if not 0 < self.max_foreground <= 1:
             raise UserError(f"data.max_foreground={self.max_foreground} must lie in (0, 1]")
 
