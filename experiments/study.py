@@ -87,7 +87,7 @@ def evaluate(
         config.sets, config.scheduler.name = sets, scheduler
         config.sampling = OmegaConf.merge(config.sampling, sampling)
         if sampling.get("first_frame") == "controlnet":
-            config.controlnet = "assets://mini_controlnet"
+            config.backbone.controlnet = "assets://mini_controlnet"
         maskvid.evaluate.evaluate(config)
     return json.loads((folder / "metrics.json").read_text())
 

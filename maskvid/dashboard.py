@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("dashboard")  # before the imports below, which take seconds
+
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from maskvid.config import CONF, check_keys, entry_point, register
+from maskvid.config import CONF, register
+from maskvid.entry import check, entry_point
 from maskvid.errors import UserError
 from maskvid.metrics.conventions import CONVENTIONS
 
@@ -83,9 +89,7 @@ def build(config: DictConfig) -> Report:
 @entry_point
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
-    check_keys(config)
-    if OmegaConf.is_missing(config, "entity"):
-        raise UserError("entity must be set: dashboard entity=YOUR_WANDB_NAME [project=maskvid].")
+    check(config, "dashboard entity=YOUR_WANDB_NAME [project=maskvid].")
     report = build(config)
     try:
         report.save()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("edit")  # before the imports below, which take seconds
+
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +15,15 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
-from maskvid.config import CONF, entry_point, register
+from maskvid.config import CONF, register
 from maskvid.data.decode import read_clip
+from maskvid.entry import entry_point, quote_values
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
-from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, quote_prompts, request
+from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, request
 from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
@@ -51,7 +57,7 @@ def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Pa
     for index, prompt in enumerate(prompts_of(config)):
         wanted = request(module, prompt, masks)
         [text] = wanted.prompts
-        name = file_name(index, text, config.seed)
+        name = file_name(index, text)
         video = module.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = output_folder(config) / f"edit-{name}.mp4"
         paths.append(write_video(path, video, fps))
@@ -69,5 +75,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_prompts(sys.argv[1:])
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()

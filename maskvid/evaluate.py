@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("evaluate")  # before the imports below, which take seconds
+
 import platform
 import sys
 from importlib.metadata import version
@@ -16,15 +21,16 @@ from rich.console import Console
 
 from maskvid.callbacks.metrics_table import MetricsCallback, print_table, write_metrics
 from maskvid.callbacks.video_logger import VideoLogger
-from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
+from maskvid.config import CONF, instantiate, plain, register
 from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.entry import check, entry_point, quote_values, refuse_given
 from maskvid.errors import UserError
-from maskvid.files import atomic_write, json_text
+from maskvid.files import atomic_write, check_output, json_text
 from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
-from maskvid.request import CONTROL, load_run, quote_prompts
+from maskvid.request import check_control, clips_of, given, load_run, runs_of
 from maskvid.sweep import in_sweep, run_job
 from maskvid.train import check_precision
 
@@ -32,6 +38,8 @@ register()
 USAGE = (
     "evaluate run=RUN, or evaluate videos=FOLDER, or evaluate videos=clip.mp4 [masks=MASKS] [prompt='[a horse] runs']."
 )
+OF_A_RUN = ("mix", "sets", "seed", "sampling", "scheduler", "backbone", "data", "save_videos")
+OF_VIDEOS = ("masks", "prompt", "source", "height", "width", "mask_fps", "source_fps")
 LIBRARIES = ("maskvid", "torch", "lightning", "diffusers", "transformers", "open_clip_torch", "torchmetrics")
 
 
@@ -41,11 +49,18 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     Returns:
         `<set>/<metric>`, and one row for each video of all processes.
     """
-    settings = {key: value for key, value in config.sampling.items() if value is not None}
-    control = {key: config[key] for key in CONTROL if config[key] is not None}
-    runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
-    module, run = load_run(runs, mix=config.mix, sampling=settings, control=control)
-    check_precision(run.backbone.dtype, run.trainer.precision, config.trainer.accelerator)
+    module, run = load_run(
+        runs_of(config),
+        mix=config.mix,
+        sampling=given(config.sampling),
+        backbone=given(config.backbone),
+        data=given(config.data),
+        sources=False,  # the data module has them
+    )
+    check_control(config, module.backbone)
+    if run.method.noise.start != "inversion":
+        refuse_given(config, ["data.train"], "with this run, whose sampling starts from no training clip")
+    check_precision(run.backbone.dtype, config.trainer.precision or run.trainer.precision, config.trainer.accelerator)
     if config.seed is not None:
         module.sampler.seed = config.seed
     if config.scheduler.name is not None:
@@ -53,14 +68,16 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     sets = config.sets or run.data.validation
     if not sets:
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
-    run.data.validation = sets  # as an argument it would be merged with the run's
-    data = instantiate(run.data, "data").attach(module.backbone)
+    module.backbone.check_clip(
+        run.data.height, run.data.width, run.data.num_frames, clean_frames=module.unet.clean_frames, place="data."
+    )
+    data = clips_of(run, sets).attach(module.backbone)
     module.set_names = list(sets)
     metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)
     callbacks = [metrics, VideoLogger(folder=folder, logged_per_set=0)] if config.save_videos else [metrics]
     trainer = instantiate(
-        config.trainer, "trainer", default_root_dir=str(folder), precision=run.trainer.precision, logger=False,
-        callbacks=callbacks, limit_val_batches=1.0,
+        config.trainer, "trainer", default_root_dir=str(folder), logger=False, callbacks=callbacks,
+        precision=config.trainer.precision or run.trainer.precision,
     )  # fmt: skip
     check_launch(trainer, folder_by_clock=in_sweep() and not config.out)
     trainer.validate(module, datamodule=data, verbose=False)
@@ -88,8 +105,15 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Returns:
         `<set>/<metric>`.
     """
-    check_keys(config)
+    check(config, USAGE)
     folder = evaluation_folder(config)
+    check_output(folder)
+    if config.run is None:
+        refuse_given(config, OF_A_RUN, "where videos are scored, and no run is")
+        if config.source is None:
+            refuse_given(config, ["source_fps"], "without a source")
+    else:
+        refuse_given(config, OF_VIDEOS, "where a run is scored, whose clips have their own")
     if config.threads:
         torch.set_num_threads(config.threads)
     encoders = instantiate(config.metrics, "metrics")
@@ -130,13 +154,13 @@ def evaluation_folder(config: DictConfig) -> Path:
     if (config.run is None) == (config.videos is None):
         raise UserError(f"give one of run and videos: {USAGE}")
     if config.out:
-        return Path(config.out)
+        return Path(config.out).expanduser()
     if in_sweep():
         return Path(HydraConfig.get().runtime.output_dir)
     if config.run is None:
-        videos = Path(config.videos)
+        videos = Path(config.videos).expanduser()
         return (videos if videos.is_dir() else videos.parent) / "evaluation"
-    return Path(config.run if isinstance(config.run, str) else config.run[0]) / "evaluation"
+    return Path(runs_of(config)[0]).expanduser() / "evaluation"
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")
@@ -147,5 +171,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_prompts(sys.argv[1:])
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()

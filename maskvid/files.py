@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, their names, and JSON that every reader takes."""
+"""Writing files whole or not at all, where to, their names, and JSON that every reader takes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from maskvid.errors import UserError
 
 
 @contextmanager
@@ -70,3 +72,20 @@ def file_name(name: str) -> str:
     """A name usable as a file name; names that had to change stay distinct by a checksum."""
     plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
+
+
+def check_output(out: str | Path, key: str = "out") -> None:
+    """Refuse a folder to write to that is a file or in one, before there is anything to write.
+
+    Args:
+        out: The folder, which need not exist.
+        key: What it was set by, for the message.
+
+    Raises:
+        UserError: Names it.
+    """
+    for place in (Path(out), *Path(out).parents):
+        if place.exists():
+            if not place.is_dir():
+                raise UserError(f"{key}={out}: {place} is a file; give a folder.")
+            return

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("generate")  # before the imports below, which take seconds
+
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +17,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.clip import ClipBatch
-from maskvid.config import CONF, entry_point, register
+from maskvid.config import CONF, register
+from maskvid.entry import entry_point, quote_values, refuse_given
+from maskvid.errors import UserError
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
@@ -22,7 +29,6 @@ from maskvid.request import (
     output_folder,
     prepare,
     prompts_of,
-    quote_prompts,
     read_picture,
     request,
 )
@@ -46,6 +52,8 @@ def generate(config: DictConfig) -> list[Path]:
 
 def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
     sampler = module.sampler
+    sampler.seed = config.seed
+    _check_first_frame(config, module)
     if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
         sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"
     size = height, width = config.height or run.data.height, config.width or run.data.width
@@ -68,7 +76,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         [text] = batch.prompts
-        name = file_name(index, text, config.seed)
+        name = f"{file_name(index, text)}-seed{config.seed}"
         latent = sampler.paint_first_frame([text], batch.masks[:, 0], [text]) if first is None else first
         path = output_folder(config) / f"{name}.mp4"
         paths.append(write_video(path, frames_of(batch, latent), fps))
@@ -76,6 +84,21 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
         write_sidecars(path, prompt, masks, fps)
     return paths
+
+
+def _check_first_frame(config: DictConfig, module: MaskVidModule) -> None:
+    """Refuse what would not be looked at.
+
+    Raises:
+        UserError: Names the key.
+    """
+    if config.first_frame is not None:
+        why = "where first_frame is a picture"
+        refuse_given(config, ["sampling.first_frame", "sampling.first_frame_guidance_scale"], why)
+        if module.unet.clean_frames == 0 and module.noise.start != "drift":
+            refuse_given(config, ["first_frame"], "with this run's method, which makes the first frame like the others")
+    elif config.sampling.first_frame == "given":
+        raise UserError("sampling.first_frame=given: give the picture, first_frame=PICTURE.")
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="generate")
@@ -93,5 +116,5 @@ def print_files(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_prompts(sys.argv[1:])
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()

@@ -181,20 +181,29 @@ class MaskVidModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the trained part alone: the backbone is frozen and has its own files. Every rank comes here."""
+        """Keep the trained part alone: the backbone is frozen and has its own files, by which it is known.
+
+        Every rank comes here.
+        """
         merge_ranges(self.unet)  # in place: the state that Lightning has collected sees it
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
         }
         checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
+        checkpoint["backbone"] = self.backbone.fingerprint
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from the extremes that all processes had seen.
+        """Go on from the extremes that all processes had seen, on the same backbone, wherever it lies now.
 
         Raises:
-            UserError: The checkpoint is an older version's, whose optimiser groups were others, too.
+            UserError: Another backbone's checkpoint, or an older version's, whose optimiser groups were others, too.
         """
-        if "mask_extremes" not in checkpoint:
+        if "mask_extremes" not in checkpoint or "backbone" not in checkpoint:
             raise UserError("ckpt_path: the checkpoint is that of an older version of maskvid; begin a new run.")
+        if checkpoint["backbone"] != self.backbone.fingerprint:
+            raise UserError(
+                f"ckpt_path: the run was tuned on other weights than those of backbone.path={self.backbone.path!r} "
+                f"({checkpoint['backbone']}, here {self.backbone.fingerprint}); give those, or start a new run."
+            )
         for layer, merged in zip(mask_inputs(self.unet), checkpoint["mask_extremes"], strict=True):
             layer.remember(merged)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("pretrain")  # before the imports below, which take seconds
+
 import shutil
 import sys
 from collections.abc import Callable

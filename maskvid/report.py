@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("report")  # before the imports below, which take seconds
+
+import sys
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
-from maskvid.config import CONF, check_keys, entry_point, register
+from maskvid.config import CONF, register
+from maskvid.entry import check, entry_point, quote_values
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, check_output
 from maskvid.metrics.suite import METRICS
 from maskvid.reporting.jobs import read_jobs
 from maskvid.reporting.page import write_page
@@ -26,11 +33,10 @@ def report(config: DictConfig) -> Path:
     Returns:
         The folder they are in.
     """
-    check_keys(config)
-    if OmegaConf.is_missing(config, "runs"):
-        raise UserError("runs must be set: report runs=runs/sweeps/DAY/TIME, or any folder with runs in it.")
+    check(config, "report runs=runs/sweeps/DAY/TIME, or any folder with runs in it.")
     sweep = Path(config.runs)
     folder = sweep / "report" if config.out is None else Path(config.out)
+    check_output(folder)
     jobs, without = read_jobs(sweep)
     summary = summarise(jobs)
     metrics = summary.metrics if config.columns is None else list(config.columns)
@@ -66,4 +72,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Fabric
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from maskvid.clip import ClipBatch
-from maskvid.config import TrainConfig, check_keys, instantiate, plain
+from maskvid.config import TrainConfig, instantiate, plain
+from maskvid.data import MaskVidDataModule
 from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.triples import read_triples
+from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
+from maskvid.files import check_output
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
 from maskvid.train import build_module, check_precision, precision_name
-
-CONTROL = ("controlnet", "control_picture", "controlnet_scale", "safety_checker")
-"""Settings of the backbone that only first frames know; another one may be asked for at any time."""
-
-
-def quote_prompts(arguments: list[str]) -> list[str]:
-    """Quote prompts for Hydra, whose grammar takes brackets for a list and commas for a sweep.
-
-    That is `prompt=...` and `source_prompt=...`; a value that is quoted already, or a list of quoted prompts, is left
-    as it is.
-    """
-
-    def quoted(argument: str) -> str:
-        key, _, value = argument.partition("=")
-        if key not in ("prompt", "source_prompt") or re.match(r"""\s*\[?\s*["']""", value):
-            return argument
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'{key}="{escaped}"'
-
-    return [quoted(argument) for argument in arguments]
 
 
 def load_run(
     run: str | Path | Sequence[str | Path],
     *,
     mix: Sequence[float] | None = None,
-    sampling: dict[Any, Any] | None = None,
-    control: dict[str, Any] | None = None,
+    sampling: dict[str, Any] | None = None,
+    backbone: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    sources: bool = True,
 ) -> tuple[MaskVidModule, DictConfig]:
     """Rebuild a tuned model from its run directory, or a mixture from several.
 
@@ -55,55 +41,127 @@ def load_run(
         run: Run directory of a training, or a copy of its `adapter` folder; several of one method and backbone mix.
         mix: The share of each run; None shares equally. See `mix_adapters`.
         sampling: Overrides of the first run's sampling settings.
-        control: Overrides of the first run's settings named in `CONTROL`, which take no part in tuning.
+        backbone: Overrides of the arguments of its backbone, for one that lies elsewhere now or another ControlNet.
+        data: Overrides of its data settings, for training clips or a cache that lie elsewhere now.
+        sources: Whether the training clips are read where sampling starts from one of them.
 
     Returns:
         The module in evaluation mode, and the first run's configuration.
 
     Raises:
-        UserError: No whole adapter there, the backbone is not the one it was trained on, or the runs do not mix.
+        UserError: No whole adapter there, the backbone is missing or not the one it was trained on, or the runs do not
+            mix.
     """
     runs = [run] if isinstance(run, (str, Path)) else list(run)
     folders = [Path(one) / "adapter" if (Path(one) / "adapter").is_dir() else Path(one) for one in runs]
-    descriptions = [read_adapter(folder) for folder in folders]
-    for key in ("method", "backbone"):
-        parts = [
-            {name: value for name, value in description["config"][key].items() if name not in CONTROL}
-            for description in descriptions
-        ]
-        other = next((i for i, part in enumerate(parts) if part != parts[0]), None)
-        if other is not None:
-            raise UserError(f"run={runs[other]}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
+    descriptions = [_read_run(one, folder) for one, folder in zip(runs, folders, strict=True)]
+    # A backbone is what its fingerprint says, wherever it lay when each run was tuned.
+    own = [(each["config"]["method"], each["backbone"]["fingerprint"]) for each in descriptions]
+    for one, parts in zip(runs, own, strict=True):
+        for key, part, first in zip(("method", "backbone"), parts, own[0], strict=True):
+            if part != first:
+                raise UserError(f"run={one}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
     shares = [1 / len(runs)] * len(runs) if mix is None else list(mix)
     if len(shares) != len(runs):
         raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
     stored = OmegaConf.create(descriptions[0]["config"])
-    config = OmegaConf.merge(
-        OmegaConf.structured(TrainConfig), stored, {"sampling": sampling or {}, "backbone": control or {}}
-    )
+    overrides = {"sampling": sampling or {}, "backbone": backbone or {}, "data": data or {}}
+    config = OmegaConf.merge(OmegaConf.structured(TrainConfig), stored, overrides)
     assert isinstance(config, DictConfig)
-    backbone = Backbone(**plain(config.backbone))
-    module = build_module(config, backbone, [])
+    frozen = _load_backbone(config, backbone or {})
+    fingerprint = descriptions[0]["backbone"]["fingerprint"]
+    if frozen.fingerprint != fingerprint:
+        raise UserError(
+            f"run={runs[0]}: the adapter was trained on other weights than those of {config.backbone.path!r} "
+            f"({fingerprint}, here {frozen.fingerprint}); give backbone.path=PATH of those, with the run's "
+            "backbone.lora, or tune again."
+        )
+    module = build_module(config, frozen, [])
     if len(runs) == 1 and mix is None:
         load_adapter(folders[0], module.unet)
     else:
         mix_adapters(folders, shares, module.unet)
-    for one, description in zip(runs, descriptions, strict=True):
-        if backbone.fingerprint != description["backbone"]["fingerprint"]:
-            raise UserError(
-                f"run={one}: the adapter was trained on other weights of {config.backbone.path!r} "
-                f"({description['backbone']['fingerprint']}, here {backbone.fingerprint}); restore those or tune again."
-            )
-    if config.method.noise.start == "inversion":
-        data = instantiate(config.data, "data").attach(backbone)
-        data.setup()
-        module.sampler.sources = data.sources()
+    if sources and config.method.noise.start == "inversion":
+        clips = clips_of(config, {}).attach(frozen)
+        clips.setup()
+        module.sampler.sources = clips.sources()
     return module.eval(), config
 
 
+def _read_run(run: str | Path, folder: Path) -> dict[str, Any]:
+    try:
+        return read_adapter(folder)
+    except UserError as error:
+        raise UserError(f"run={run}: {error}") from error
+
+
+def _load_backbone(config: DictConfig, given: dict[str, Any]) -> Backbone:
+    """Load a run's backbone; where it is not what or where it was, say how to name another."""
+    try:
+        return Backbone(**plain(config.backbone))
+    except UserError as error:
+        lost = next((key for key in ("lora", "controlnet") if str(error).startswith(f"backbone.{key}=")), "path")
+        if lost in given:
+            raise
+        none = ", or nothing (backbone.controlnet=) to do without" if lost == "controlnet" else ""
+        raise UserError(f"{error} That is the run's; give backbone.{lost}=PATH where it lies now{none}.") from error
+
+
+def clips_of(run: DictConfig, sets: Mapping[str, str]) -> MaskVidDataModule:
+    """The clips that a request needs: the sets it names, and training clips only where sampling starts from them.
+
+    Args:
+        run: A run's configuration.
+        sets: Folder by name of the sets to be sampled.
+
+    Raises:
+        UserError: A folder is not there; the message says how to name another.
+    """
+    config = run.data.copy()
+    config.validation = dict(sets)
+    if run.method.noise.start != "inversion":
+        config.train = None
+    training = [config.train] if isinstance(config.train, str) else list(config.train or [])
+    start = "method.noise.start=inversion samples from the noise of a training clip"
+    places = [(folder, f"{start}; give data.train=FOLDER where they lie now") for folder in training]
+    places += [(sets[name], f"it is the set {name!r}; give +sets.{name}=FOLDER where it lies now") for name in sets]
+    for folder, remedy in places:
+        try:
+            read_triples(folder)
+        except UserError as error:
+            raise UserError(f"{error}: {remedy}.") from error
+    return instantiate(config, "data")
+
+
+def given(node: DictConfig) -> dict[str, Any]:
+    """What a request sets of a node of overrides: null takes the run's, an empty text is none."""
+    return {key: None if value == "" else value for key, value in plain(node).items() if value is not None}
+
+
+def runs_of(config: DictConfig) -> list[str]:
+    """The runs of a request, one or a list.
+
+    Raises:
+        UserError: None is named, or something that is no path.
+    """
+    runs = list(config.run) if isinstance(config.run, ListConfig) else [config.run]
+    if not runs or not all(isinstance(run, str) and run for run in runs):
+        raise UserError(f"run={config.run}: give a run directory, or a list of several.")
+    return runs
+
+
 def device_of(config: DictConfig) -> torch.device:
-    """The device asked for, else a GPU if there is one."""
-    return torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The device asked for, else a GPU if there is one.
+
+    Raises:
+        UserError: There is no such device here.
+    """
+    try:
+        device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # unknown names, and kinds PyTorch was built or finds nothing for
+        raise UserError(f"device={config.device}: {str(error).splitlines()[0]}") from error
+    return device
 
 
 def arithmetic(config: DictConfig, run: DictConfig) -> AbstractContextManager[Any]:
@@ -125,20 +183,48 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
     Raises:
         UserError: Unknown keys, or something must be set: `usage` shows how.
     """
-    check_keys(config)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{', '.join(missing)} must be set: {usage}")
+    check(config, usage)
+    runs, _ = runs_of(config), prompts_of(config)
+    check_output(output_folder(config))
+    for key in ("masks", "source", "first_frame"):
+        path = config.get(key)
+        if path is not None and not Path(path).exists():
+            raise UserError(f"{key}={path}: no such file or folder.")
+    device = device_of(config)
     if config.threads:
         torch.set_num_threads(config.threads)
-    overrides = {key: value for key, value in config.sampling.items() if value is not None}
-    runs = config.run if isinstance(config.run, str) else [str(one) for one in config.run]
-    control = {key: config[key] for key in CONTROL if config[key] is not None}
-    module, run = load_run(runs, mix=config.mix, sampling=overrides, control=control)
-    module.sampler.seed = config.seed
-    module.to(device_of(config))
-    module.backbone.to(device_of(config))
+    generating = "data" in config
+    module, run = load_run(
+        runs,
+        mix=config.mix,
+        sampling=given(config.sampling),
+        backbone=given(config.backbone),
+        data=given(config.data) if generating else None,
+        sources=generating,  # an edit starts from its source
+    )
+    check_control(config, module.backbone)
+    if generating and run.method.noise.start != "inversion":
+        refuse_given(config, ["data"], "with this run, whose sampling starts from no training clip")
+    module.backbone.check_clip(
+        config.height or run.data.height,
+        config.width or run.data.width,
+        config.num_frames or run.data.num_frames,
+        clean_frames=module.unet.clean_frames,
+    )
+    module.to(device)
+    module.backbone.to(device)
     return module, run
+
+
+def check_control(config: DictConfig, backbone: Backbone) -> None:
+    """Refuse settings of a ControlNet where there is none.
+
+    Raises:
+        UserError: Names the setting.
+    """
+    if backbone.controlled is None:
+        why = "without a ControlNet; give backbone.controlnet=PATH or"
+        refuse_given(config, ["backbone.control_picture", "backbone.controlnet_scale"], why)
 
 
 def request(module: MaskVidModule, prompt: str, masks: torch.Tensor, *, name: str = "prompt") -> ClipBatch:
@@ -160,27 +246,33 @@ def request(module: MaskVidModule, prompt: str, masks: torch.Tensor, *, name: st
 
 
 def prompts_of(config: DictConfig) -> list[str]:
-    """The prompts of a request, one or a list."""
-    return [config.prompt] if isinstance(config.prompt, str) else [str(prompt) for prompt in config.prompt]
+    """The prompts of a request, one or a list.
+
+    Raises:
+        UserError: There is none, or one that is no text.
+    """
+    prompts = list(config.prompt) if isinstance(config.prompt, ListConfig) else [config.prompt]
+    if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        raise UserError(f"prompt={config.prompt}: give a text, or a list of texts in quotes.")
+    return prompts
 
 
-def file_name(index: int, text: str, seed: int) -> str:
-    """Name of a video without suffix: place in the list, prompt and seed."""
-    return f"{index:02d}-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')[:60]}-seed{seed}"
+def file_name(index: int, text: str) -> str:
+    """Name of a video without suffix and seed: place in the list, and prompt."""
+    return f"{index:02d}-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')[:60]}"
 
 
 def output_folder(config: DictConfig) -> Path:
     """Where the videos go: as asked, else `generated` in the (first) run directory."""
-    first = config.run if isinstance(config.run, str) else config.run[0]
-    return Path(config.out) if config.out else Path(first) / "generated"
+    return Path(config.out) if config.out else Path(runs_of(config)[0]) / "generated"
 
 
 def read_picture(config: DictConfig, size: tuple[int, int]) -> torch.Tensor:
     """The first frame given, (1, 3, H, W) in [-1, 1].
 
     Raises:
-        UserError: There is no such file.
+        UserError: It is a folder.
     """
     if not Path(config.first_frame).is_file():
-        raise UserError(f"first_frame={config.first_frame}: no such file; give a picture, or null to paint one.")
+        raise UserError(f"first_frame={config.first_frame} is a folder; give a picture, or null to paint one.")
     return frames_to_float(decode_frames(Path(config.first_frame), *size, limit=1))

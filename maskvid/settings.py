@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maskvid.bounds import bounded, check_bounds
 from maskvid.errors import UserError
 
 NOISES = ("independent", "preserve", "lamp")
 STARTS = ("noise", "inversion", "drift")
+FIRST_FRAMES = ("given", "text_to_image", "controlnet")
+LEVELS = 1000
+"""Noise levels of every schedule of Stable Diffusion's class: no scheduler takes more steps."""
 
 
 @dataclass(kw_only=True)
@@ -24,22 +28,15 @@ class Noise:
             (Tune-A-Video); or `drift`, the first picture's, shifted from frame to frame (Text2Video-Zero).
     """
 
-    mode: str = "preserve"
-    alpha: float = 0.2
-    sampling_mode: str | None = None
-    sampling_alpha: float | None = None
-    start: str = "noise"
+    mode: str = bounded("preserve", choices=NOISES)
+    alpha: float = bounded(0.2, low=0, high=1)
+    sampling_mode: str | None = bounded(None, choices=NOISES)
+    sampling_alpha: float | None = bounded(None, low=0, high=1)
+    start: str = bounded("noise", choices=STARTS)
 
     def __post_init__(self) -> None:
         """Refuse what no noise knows."""
-        for name, value, choices in (
-            ("mode", self.mode, NOISES),
-            ("sampling_mode", self.sampling_mode, (*NOISES, None)),
-            ("start", self.start, STARTS),
-        ):
-            if value not in choices:
-                known = ", ".join("null" if choice is None else choice for choice in choices)
-                raise UserError(f"method.noise.{name}={value!r}: choose one of {known}.")
+        check_bounds(self, "method.noise.")
 
 
 @dataclass(kw_only=True)
@@ -55,11 +52,15 @@ class Optim:
         decay_from: Share of training after which the rate falls to zero.
     """
 
-    learning_rate: float = 3e-4
-    mask_learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 20
-    decay_from: float = 0.5
+    learning_rate: float = bounded(3e-4, low=0)
+    mask_learning_rate: float = bounded(3e-3, low=0)
+    weight_decay: float = bounded(1e-2, low=0)
+    warmup_steps: int = bounded(20, low=0)
+    decay_from: float = bounded(0.5, low=0, high=1)
+
+    def __post_init__(self) -> None:
+        """Refuse what no optimiser can do."""
+        check_bounds(self, "optim.")
 
 
 @dataclass(kw_only=True)
@@ -81,19 +82,20 @@ class Sampling:
         perturb_strength: 0 to 5.
     """
 
-    num_inference_steps: int = 25
-    guidance_scale: float = 7.5
-    adain_fraction: float = 0.0
-    first_frame: str = "given"
-    first_frame_guidance_scale: float = 4.0
-    samples: int = 1
+    num_inference_steps: int = bounded(25, low=1, high=LEVELS)
+    guidance_scale: float = bounded(7.5, low=0)
+    adain_fraction: float = bounded(0.0, low=0, high=1)
+    first_frame: str = bounded("given", choices=FIRST_FRAMES)
+    first_frame_guidance_scale: float = bounded(4.0, low=0)
+    samples: int = bounded(1, low=1)
     perturb: str | None = None
-    perturb_strength: int = 0
+    perturb_strength: int = bounded(0, low=0, high=5)
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""
-        if self.samples < 1:
-            raise UserError(f"sampling.samples={self.samples}: give 1 or more.")
-        choices = ("given", "text_to_image", "controlnet")
-        if self.first_frame not in choices:
-            raise UserError(f"sampling.first_frame={self.first_frame!r}: choose one of {', '.join(choices)}.")
+        check_bounds(self, "sampling.")
+        if self.perturb is None and self.perturb_strength:
+            raise UserError(
+                f"sampling.perturb_strength={self.perturb_strength} says how imprecise masks are, and none are; give "
+                "sampling.perturb as well."
+            )

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig
 from rich.console import Console
 
-from maskvid.config import mistake, print_error
+from maskvid.entry import mistake, print_error
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
 

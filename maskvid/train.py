@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from maskvid.help import answer_help
+
+if __name__ == "__main__":
+    answer_help("train")  # before the imports below, which take seconds
+
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,16 +18,18 @@ import torch
 from lightning import seed_everything
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from maskvid import __version__
 from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
-from maskvid.config import CONF, check_keys, entry_point, instantiate, plain, register
+from maskvid.config import CONF, instantiate, plain, register
+from maskvid.entry import check, entry_point, quote_values
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, check_output
 from maskvid.launch import check_launch
+from maskvid.metrics.suite import METRICS
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.module import MaskVidModule
 from maskvid.settings import Noise, Optim, Sampling
@@ -112,16 +120,45 @@ def find_checkpoint(ckpt_path: str | None, run_dir: Path) -> str | None:
     return str(path)
 
 
+def keep_paths(config: DictConfig) -> None:
+    """Make the local paths that a run keeps absolute, so that it can be used from any working directory."""
+
+    def absolute(path: Any) -> Any:
+        return str(Path(path).absolute()) if isinstance(path, str) and Path(path).exists() else path
+
+    for key in ("path", "config", "lora", "controlnet"):
+        config.backbone[key] = absolute(config.backbone[key])
+    train, validation = config.data.get("train"), config.data.get("validation")
+    config.data.train = [absolute(folder) for folder in train] if isinstance(train, ListConfig) else absolute(train)
+    for name in validation or {}:
+        validation[name] = absolute(validation[name])
+
+
+def check_optimized(name: str | None, sets: list[str]) -> None:
+    """Refuse a metric that will not be there in the end.
+
+    Raises:
+        UserError: Its set is not validated, or no metric has its name.
+    """
+    set_name, _, metric = (name or "").partition("/")
+    if name is not None and (set_name not in sets or metric not in METRICS):
+        raise UserError(
+            f"optimized_metric={name}: give SET/METRIC, the set one of {', '.join(sets)}, the metric one of "
+            f"{', '.join(METRICS)}."
+        )
+
+
 def train(config: DictConfig) -> dict[str, float]:
     """Run one training; everything is built and checked before any compute is spent.
 
     Returns:
         The final metrics, `<set>/<metric>`.
     """
-    check_keys(config)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise UserError(f"{', '.join(missing)} must be set, for example by +experiment=horse.")
+    check(config, "for example by +experiment=horse.")
+    keep_paths(config)
+    check_output(config.run_dir, "run_dir")
+    if config.ckpt_path is not None and not config.method.trained:
+        raise UserError(f"ckpt_path={config.ckpt_path}: it has no effect with method.trained=false; leave it out.")
     check_precision(config.backbone.dtype, config.trainer.precision, config.trainer.accelerator)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -135,9 +172,12 @@ def train(config: DictConfig) -> dict[str, float]:
     if data.dry_run_requested:
         data.dry_run()
         return {}
+    check_optimized(config.optimized_metric, data.validation_names)
     backbone = Backbone(**config.backbone)
     data.attach(backbone)
     module = build_module(config, backbone, data.validation_names)
+    clip, clean_frames = data.requirements, module.unet.clean_frames
+    backbone.check_clip(clip.height, clip.width, clip.num_frames, clean_frames=clean_frames, place="data.")
     callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
     description: dict[str, Any] = {
         "maskvid": __version__,
@@ -177,12 +217,16 @@ def train(config: DictConfig) -> dict[str, float]:
 @entry_point
 def main(config: DictConfig) -> float | None:
     """Hydra's entry; a hyperparameter search is told the metric it looks for."""
-    metrics = run_job(Path(config.run_dir), lambda: train(config))
+    metrics = run_job(Path(config.run_dir).expanduser(), lambda: train(config))
     if metrics is None:
         return None
     if not config.data.dry_run:
         print_files(Path(config.run_dir).resolve())
-    return None if config.optimized_metric is None else metrics[config.optimized_metric]
+    if config.optimized_metric is None:
+        return None
+    if config.optimized_metric not in metrics:
+        raise UserError(f"optimized_metric={config.optimized_metric}: not measured; there are {', '.join(metrics)}.")
+    return metrics[config.optimized_metric]
 
 
 @rank_zero_only
@@ -197,4 +241,5 @@ def print_files(run_dir: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()

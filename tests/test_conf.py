@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from maskvid.config import CONF, check_keys, instantiate
+from maskvid.config import CONF, instantiate
+from maskvid.entry import check_keys
 from maskvid.errors import UserError
 from maskvid.model import Backbone
 from maskvid.train import build_module

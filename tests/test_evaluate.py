@@ -163,8 +163,23 @@ def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):
         (["run=/nowhere"], "nowhere"),
         (["videos={folder}", "metrics.dino=/nowhere"], "dino"),
         (["videos={folder}/one.mp4", "metrics.clip=NoSuchModel"], "NoSuchModel"),
+        (["run=[]"], "give a run directory"),
+        (["videos={folder}", "sampling.samples=2"], "sampling.samples=2: it has no effect where videos are scored"),
+        (["videos={folder}", "seed=2"], "seed=2: it has no effect"),
+        (["videos={folder}", "mix=[1]"], "mix=.*no effect"),
+        (["videos={folder}", "+sets.a=b"], "sets=.*no effect"),
+        (["videos={folder}", "save_videos=false"], "save_videos=False: it has no effect"),
+        (["videos={folder}", "backbone.path=x"], "backbone.path=x: it has no effect"),
+        (["videos={folder}", "scheduler.name=x"], "scheduler.name=x: it has no effect"),
+        (["videos={folder}", "source_fps=2"], "source_fps=2.0: it has no effect without a source"),
+        (["run=/nowhere", "masks=m"], "masks=m: it has no effect where a run is scored"),
+        (["run=/nowhere", "height=64"], "height=64: it has no effect"),
+        (["run=/nowhere", "mask_fps=2"], "mask_fps=2.0: it has no effect"),
+        (["run=/nowhere", "sampling.samples=0"], "sampling.samples=0: give 1 or more"),
+        (["run=/nowhere", "given_frames=-1"], "given_frames=-1"),
+        (["run=/nowhere", "out={folder}/one.mp4"], "is a file; give a folder"),
     ],
 )
 def test_bad_requests_name_what_is_wrong(triples, tmp_path, more, words):
     with pytest.raises(UserError, match=words):
-        evaluate(configure_evaluate(*(entry.format(folder=triples) for entry in more), f"out={tmp_path}"))
+        evaluate(configure_evaluate(f"out={tmp_path}", *(entry.format(folder=triples) for entry in more)))

@@ -1,14 +1,18 @@
 """Long videos and edits through their entry points."""
 
+from pathlib import Path
+
 import decord
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
 from PIL import Image
 
 from maskvid.config import CONF
 from maskvid.edit import edit
+from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.request import load_run
@@ -65,7 +69,7 @@ def test_first_frames_are_led_by_the_mask_where_there_is_a_controlnet(overrides,
 
 
 def test_a_controlnet_can_be_given_after_tuning(run, triples, tmp_path):
-    control = f"controlnet={save_controlnet(tmp_path / 'control')}"
+    control = f"backbone.controlnet={save_controlnet(tmp_path / 'control')}"
     led = generate(configure_generate(run, triples, f"out={tmp_path / 'a'}", control))[0]
     free = generate(configure_generate(run, triples, f"out={tmp_path / 'b'}"))[0]
     assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
@@ -107,7 +111,7 @@ def test_an_edit_writes_video_and_strip_and_keeps_the_background(run, triples, t
 def test_an_edits_first_frame_is_led_by_its_mask_where_there_is_a_controlnet(run, triples, tmp_path):
     few = ["sampling.num_inference_steps=3", "keep_background=false"]
     [free] = edit(configure_edit(run, triples, f"out={tmp_path / 'a'}", *few))
-    control = f"controlnet={save_controlnet(tmp_path / 'control')}"
+    control = f"backbone.controlnet={save_controlnet(tmp_path / 'control')}"
     [led] = edit(configure_edit(run, triples, f"out={tmp_path / 'b'}", *few, control))
     assert np.abs(frames(led)[0].astype(int) - frames(free)[0]).mean() > 0.5
 
@@ -143,3 +147,96 @@ def test_runs_mix_and_misfits_are_named(run, overrides, triples, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path / 'lamp'}", "method=lamp", "method.trained=false"))
     with pytest.raises(UserError, match="its method is not that of"):
         generate(configure_generate(run, triples, f"run=[{run},{tmp_path / 'lamp'}]"))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["height=36"], r"^height=36: .*32 or 40"),
+        (["width=50"], r"^width=50: .*48 or 56"),
+        (["num_frames=1"], r"^num_frames=1: .*2 or more"),
+        (["num_frames=0"], r"^num_frames=0"),
+        (["first_frame={triples}"], "first_frame=.*is a folder"),
+        (["backbone.control_picture=edge"], r"control_picture=edge: it has no effect without a ControlNet"),
+        (["data.cache_dir=elsewhere"], r"data.cache_dir=elsewhere: it has no effect"),
+        (["first_frame={triples}/one.mp4", "sampling.first_frame=text_to_image"], "first_frame.*no effect"),
+        (["sampling.first_frame=given"], "first_frame=PICTURE"),
+    ],
+)
+def test_what_the_model_cannot_do_is_refused_before_any_work(run, triples, tmp_path, more, words):
+    more = [entry.format(triples=triples) for entry in more]
+    with pytest.raises(UserError, match=words):
+        generate(configure_generate(run, triples, f"out={tmp_path / 'out'}", *more))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_edits_sizes_are_refused_before_any_work(run, triples):
+    with pytest.raises(UserError, match=r"^height=36: .*32 or 40"):
+        edit(configure_edit(run, triples, "height=36"))
+    with pytest.raises(UserError, match=r"^num_frames=1"):
+        edit(configure_edit(run, triples, "num_frames=1"))
+
+
+NOWHERE = Path("/nowhere")
+REFUSED = [
+    ("num_frames=0", "num_frames=0: give 1 or more"),
+    ("mask_fps=0", "mask_fps=0.0"),
+    ("threads=-3", "threads=-3: give 1 or more"),
+    ("sampling.num_inference_steps=0", "sampling.num_inference_steps=0: give 1 to 1000"),
+    ("sampling.num_inference_steps=1001", "num_inference_steps=1001"),
+    ("sampling.guidance_scale=-1", "sampling.guidance_scale=-1.0: give 0 or more"),
+    ("sampling.guidance_scale=nan", "sampling.guidance_scale=nan: give a finite number"),
+    ("sampling.adain_fraction=2", "sampling.adain_fraction=2.0: give 0 to 1"),
+    ("backbone.controlnet_scale=-1", "backbone.controlnet_scale=-1"),
+    ("mix=[inf]", "mix=inf: give a finite number"),
+    ("run=[]", "give a run directory"),
+    ("prompt=[]", "give a text"),
+    ("prompt=7", "give a text"),
+    ("device=abacus", "device=abacus"),
+    ("masks=/nowhere.npz", "masks=/nowhere.npz: no such file"),
+    ("out={triples}/one.mp4", "is a file; give a folder"),
+    ("out={triples}/one.mp4/deeper", "one.mp4 is a file; give a folder"),
+    ("run={triples}", "run=.*no adapter.safetensors there"),
+    ("run={triples}/one.mp4", "run=.*no adapter.safetensors there|is a file"),
+]
+
+
+@pytest.mark.parametrize(("override", "words"), REFUSED)
+def test_values_out_of_range_are_refused_by_their_full_name(triples, override, words):
+    override = override.format(triples=triples)
+    with pytest.raises(UserError, match=words):
+        generate(configure_generate(NOWHERE, triples, override))
+    with pytest.raises(UserError, match=words):
+        edit(configure_edit(NOWHERE, triples, override))
+
+
+def test_values_of_generate_alone_are_refused(triples):
+    for override, words in (
+        ("seed=-1", "seed=-1: give 0 to"),
+        ("sampling.first_frame=drawn", "choose one of given"),
+        ("sampling.first_frame_guidance_scale=-1", "first_frame_guidance_scale=-1"),
+        ("first_frame=/nowhere.png", "first_frame=/nowhere.png: no such file"),
+    ):
+        with pytest.raises(UserError, match=words):
+            generate(configure_generate(NOWHERE, triples, override))
+
+
+@pytest.mark.parametrize("key", ["samples=2", "perturb=shift", "perturb_strength=2"])
+def test_what_only_an_evaluation_does_is_no_key_of_a_request(triples, key):
+    with pytest.raises(ConfigCompositionException, match="sampling"):
+        configure_generate(NOWHERE, triples, f"sampling.{key}")
+    with pytest.raises(ConfigCompositionException, match="sampling"):
+        configure_edit(NOWHERE, triples, f"sampling.{key}")
+
+
+@pytest.mark.parametrize("key", ["seed=3", "sampling.first_frame=controlnet", "sampling.first_frame_guidance_scale=3"])
+def test_an_edit_has_no_key_for_what_it_does_not_draw(triples, key):
+    with pytest.raises(ConfigCompositionException):
+        configure_edit(NOWHERE, triples, key)
+
+
+def test_home_is_known_behind_an_equals_sign(run, triples, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(run.parent))
+    typed = quote_values([f"run=~/{run.name}", "out=~/made"])
+    [path] = generate(configure_generate(run, triples, *typed, "prompt='[a fox] runs'"))
+    assert path.parent == run.parent / "made"

@@ -17,7 +17,8 @@ from experiments.reviewers.cells import BUDGET, CELLS, EXACT, PARTS, QUESTIONS, 
 from experiments.reviewers.measure import missing, rows_of
 from experiments.reviewers.scores import Scores
 from experiments.study import mean_over
-from maskvid.config import CONF, check_keys
+from maskvid.config import CONF
+from maskvid.entry import check_keys
 from maskvid.train import train
 from tests.runs import configure
 

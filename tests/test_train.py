@@ -15,10 +15,11 @@ from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file
 
 from maskvid.config import CONF
+from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model import read_adapter
-from maskvid.request import load_run, quote_prompts
+from maskvid.request import load_run
 from maskvid.train import find_checkpoint, train
 from tests.runs import configure, configure_generate
 
@@ -139,7 +140,7 @@ def test_same_seed_same_video_and_another_seed_another(run, triples, tmp_path):
 @pytest.mark.parametrize("prompt", ["[a fox] runs, fast", 'a "fox" runs', "a fox", '["[a fox] runs","a bird"]'])
 def test_prompts_reach_hydra_whole(prompt):
     with initialize_config_dir(CONF, version_base="1.3"):
-        config = compose("generate", overrides=quote_prompts(["run=r", "masks=m", f"prompt={prompt}"]))
+        config = compose("generate", overrides=quote_values(["run=r", "masks=m", f"prompt={prompt}"]))
     expected = ["[a fox] runs", "a bird"] if prompt.startswith('["') else prompt
     assert config.prompt == expected
 
@@ -170,6 +171,22 @@ BAD = [
     (["backbone.path=/nowhere"], "model_index.json"),
     (["ckpt_path=last"], "ckpt_path"),
     (["method.noise.mode=pink"], "pink"),
+    (["optim.learning_rate=-1"], r"^optim.learning_rate=-1.0: give 0 or more"),
+    (["optim.decay_from=7"], "optim.decay_from=7.0: give 0 to 1"),
+    (["optim.weight_decay=nan"], "optim.weight_decay=nan: give a finite number"),
+    (["method.noise.alpha=2"], "method.noise.alpha=2.0"),
+    (["method.foreground_weight=-1"], "method.foreground_weight=-1"),
+    (["method.unet.self_attention_strength=inf"], "self_attention_strength=inf"),
+    (["sampling.perturb_strength=2"], "give sampling.perturb as well"),
+    (["seed=-1"], "seed=-1: give 0 to"),
+    (["threads=0"], "threads=0"),
+    (["data.height=34"], r"^data.height=34: .*32 or 40"),
+    (["data.width=36"], r"^data.width=36: .*32 or 40"),
+    (["data.num_frames=1"], r"^data.num_frames=1: .*2 or more"),
+    (["data.height=32.5"], "data.height=32.5 must be a whole number"),
+    (["data.batch_size=1.5"], "data.batch_size=1.5 must be a whole number"),
+    (["optimized_metric=seen/mask_iuo"], "optimized_metric=seen/mask_iuo: give SET/METRIC"),
+    (["ckpt_path=last", "method.trained=false"], "ckpt_path=last: it has no effect"),
     (["+trainer.max_stepz=3"], "max_stepz"),
     (["+data.hieght=3"], "hieght"),
     (["+scheduler.stepz=3"], "stepz"),
@@ -182,6 +199,13 @@ BAD = [
 def test_bad_input_is_a_users_error_that_names_it(overrides, tmp_path, more, words):
     with pytest.raises(UserError, match=words):
         train(configure(overrides, f"run_dir={tmp_path}", *more))
+
+
+def test_the_sizes_a_refusal_names_work(overrides, tmp_path):
+    more = ["data.height=40", "data.width=56", "data.num_frames=2", "sampling.first_frame=text_to_image"]
+    few = ["trainer.max_steps=1", "trainer.val_check_interval=1", "trainer.limit_val_batches=1"]
+    train(configure(overrides, f"run_dir={tmp_path}", *more, *few, "data.limit_validation=1"))
+    assert len(list(tmp_path.glob("samples/step-000001/seen/*.mp4"))) == 1
 
 
 def test_what_must_be_set_is_named(tmp_path):

@@ -39,7 +39,7 @@ EDITS = {
 def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) -> Iterator[tuple[Row, str, np.ndarray]]:
     """Edit every clip in every way: a row, a title and a strip for each, and those of the source before them."""
     module, config = load_run(
-        run, sampling={"num_inference_steps": steps}, control={"controlnet": "assets://mini_controlnet"}
+        run, sampling={"num_inference_steps": steps}, backbone={"controlnet": "assets://mini_controlnet"}
     )
     sampler = module.sampler
     data = instantiate(config.data, "data", validation={"horse": "assets://horse/test/horse"}).attach(module.backbone)

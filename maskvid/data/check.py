@@ -54,8 +54,9 @@ class Requirements:
     def __post_init__(self) -> None:
         """Refuse impossible sizes where they are declared."""
         for name in ("height", "width", "num_frames"):
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name}={getattr(self, name)} must be at least 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"data.{name}={value} must be a whole number of at least 1")
         for name in ("fps", "folder_fps"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise UserError(f"data.{name}={getattr(self, name)} must be a positive number of frames a second")

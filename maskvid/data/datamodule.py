@@ -112,8 +112,8 @@ class MaskVidDataModule(LightningDataModule):
             ("num_workers", num_workers, 0),
             ("seed", seed, 0),
         ):
-            if value < low:
-                raise UserError(f"data.{name}={value} must be at least {low}")
+            if not isinstance(value, int) or value < low:
+                raise UserError(f"data.{name}={value} must be a whole number of at least {low}")
         for name, share in (
             ("prompt_dropout", prompt_dropout),
             ("box_masks", box_masks),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,34 @@ class Backbone:
     def vae_scale_factor(self) -> int:
         """Pixels of an edge of one latent."""
         return 2 ** (len(self.pipeline.vae.config.block_out_channels) - 1)
+
+    def check_clip(self, height: int, width: int, num_frames: int, *, clean_frames: int, place: str = "") -> None:
+        """Refuse clips that cannot be made, before anything is read or computed.
+
+        Sides divide by the VAE's factor, and by 8 whatever that is, because the text-to-image pipelines of diffusers,
+        which paint first frames, ask for it.
+
+        Args:
+            height: Rows in pixels.
+            width: Columns in pixels.
+            num_frames: Frames.
+            clean_frames: Leading frames that are given and not made, see `InflatedUNet.clean_frames`.
+            place: Where the sizes were set, for the message: `data.`, or nothing.
+
+        Raises:
+            UserError: Names the argument and what it may be instead.
+        """
+        divisor = math.lcm(self.vae_scale_factor, 8)
+        for name, side in (("height", height), ("width", width)):
+            if side < 1 or side % divisor:
+                below, above = side // divisor * divisor, (side // divisor + 1) * divisor
+                sizes = f"{below} or {above}" if below > 0 else f"{above}"
+                raise UserError(f"{place}{name}={side}: sides must divide by {divisor} here; give {sizes}.")
+        if num_frames <= clean_frames:
+            raise UserError(
+                f"{place}num_frames={num_frames}: the first frame is given and the others are made; give "
+                f"{clean_frames + 1} or more."
+            )
 
     def to(self, device: torch.device | str) -> Backbone:
         """Move the frozen parts; called in `setup`, because Lightning moves only modules."""
@@ -261,5 +290,5 @@ class Backbone:
                 raise UserError(
                     f"prompt {prompt!r}: the backbone's safety checker flags the first frame painted for it; try "
                     "another seed or prompt, give a picture of your own (first_frame=), or leave the checker out "
-                    "(backbone.safety_checker=false in training, safety_checker=false afterwards)."
+                    "(backbone.safety_checker=false)."
                 )

@@ -1,0 +1,135 @@
+"""What every program does around its work: it checks what was asked before, and turns mistakes into messages."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
+
+from maskvid.bounds import check_bounds
+from maskvid.errors import UserError
+
+
+def check(config: DictConfig, usage: str) -> None:
+    """What every program does before any work: keys, values and paths are looked at, `~` is the home folder.
+
+    Args:
+        config: Of an entry point; its `~/...` are replaced.
+        usage: Of the program, for the message where something must be set.
+
+    Raises:
+        UserError: An unknown key, a value out of range, or something that must be set.
+    """
+    check_keys(config)
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{', '.join(missing)} must be set: {usage}")
+    expand_home(config)
+    check_bounds(config)
+
+
+def expand_home(config: DictConfig | ListConfig) -> None:
+    """Replace `~/` at the front of every text: shells do so only for whole words, not behind `key=`."""
+    keys: Iterable[Any] = config if isinstance(config, DictConfig) else range(len(config))
+    for key in keys:
+        node = config._get_node(key)
+        if isinstance(node, (DictConfig, ListConfig)):
+            if not (node._is_none() or node._is_missing() or node._is_interpolation()):
+                expand_home(node)
+        elif isinstance(text := node._value(), str) and text.startswith("~/"):  # type: ignore[union-attr]
+            config[key] = str(Path(text).expanduser())
+
+
+def refuse_given(config: DictConfig, keys: Iterable[str], why: str) -> None:
+    """Refuse keys that have no effect with what was asked, where they were given all the same.
+
+    Args:
+        config: Of an entry point.
+        keys: Those without an effect; a node stands for all its keys.
+        why: Ends the sentence "it has no effect".
+
+    Raises:
+        UserError: Names the first that is not what it is by default.
+    """
+    defaults = OmegaConf.structured(OmegaConf.get_type(config))
+    for key in keys:
+        value, default = OmegaConf.select(config, key), OmegaConf.select(defaults, key)
+        if isinstance(value, DictConfig) and isinstance(default, DictConfig) and default:
+            refuse_given(value, map(str, value), why)
+        elif value != default:
+            raise UserError(f"{config._get_full_key(key)}={value}: it has no effect {why}; leave it out.")
+
+
+def check_keys(config: DictConfig, place: str = "") -> None:
+    """Refuse keys that a typed level does not have; Hydra lets `+key=value` add them.
+
+    Raises:
+        UserError: Names the key and those that exist.
+    """
+    kind = OmegaConf.get_type(config)
+    known = {entry.name for entry in fields(kind)} if is_dataclass(kind) else None
+    for key in map(str, config):
+        if known is not None and key not in known:
+            raise UserError(f"unknown key {place}{key}: choose one of {', '.join(sorted(known))}.")
+        node = None if OmegaConf.is_missing(config, key) else config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none():
+            check_keys(node, f"{place}{key}.")
+
+
+def quote_values(arguments: list[str]) -> list[str]:
+    """Quote what Hydra's grammar would not take as it is typed.
+
+    That is `prompt=...` and `source_prompt=...`, whose brackets it takes for a list and commas for a sweep, and paths
+    from `~/`, which it does not know; a value that is quoted already, or a list of quoted prompts, is left as it is.
+    """
+
+    def quoted(argument: str) -> str:
+        key, _, value = argument.partition("=")
+        wanted = key in ("prompt", "source_prompt") or value.startswith("~/")
+        if not wanted or re.match(r"""\s*\[?\s*["']""", value):
+            return argument
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{key}="{escaped}"'
+
+    return [quoted(argument) for argument in arguments]
+
+
+def mistake(error: Exception) -> str | None:
+    """What to tell a user whose mistake an error is; None where it is the program's own."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (OmegaConfBaseException, HydraException)):
+        return f"configuration: {' '.join(str(error).split())}"
+    return None
+
+
+def print_error(message: str) -> None:
+    """Print to standard error; brackets are words here, not styles."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", escape(message))
+
+
+def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Turn a user's mistake into one message and exit status 1; anything else keeps its traceback."""
+
+    @wraps(function)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            return function(config)
+        except Exception as error:
+            message = mistake(error)
+            if message is None:
+                raise
+        print_error(message)
+        sys.exit(1)
+
+    return wrapped

@@ -1,0 +1,247 @@
+"""What may be asked of a finished run, or of videos, as conf/ names it: the typed roots of the other programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from maskvid.bounds import SEEDS, bounded
+from maskvid.settings import FIRST_FRAMES, LEVELS
+
+
+@dataclass
+class BackboneOverrides:
+    """Arguments of `maskvid.model.Backbone` that differ from the run's.
+
+    Null takes the run's, an empty value (`backbone.variant=`) none. The adapter fits only the weights it was tuned on,
+    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given.
+    """
+
+    path: str | None = None
+    config: str | None = None
+    dtype: str | None = None
+    variant: str | None = None
+    lora: str | None = None
+    lora_scale: float | None = None
+    controlnet: str | None = None
+    control_picture: str | None = None
+    controlnet_scale: float | None = bounded(None, low=0)
+    safety_checker: bool | None = None
+
+
+@dataclass
+class DataOverrides:
+    """Where things of the run lie now, if not where they lay; null takes the run's.
+
+    Attributes:
+        train: Folder or folders of the training clips, read only where `method.noise.start=inversion`.
+        cache_dir: Folder for latents and text embeddings.
+    """
+
+    train: Any = None
+    cache_dir: str | None = None
+
+
+@dataclass
+class EditSampling:
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
+
+    num_inference_steps: int | None = bounded(None, low=1, high=LEVELS)
+    guidance_scale: float | None = bounded(None, low=0)
+    adain_fraction: float | None = bounded(None, low=0, high=1)
+
+
+@dataclass
+class GenerateSampling(EditSampling):
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
+
+    first_frame: str | None = bounded(None, choices=FIRST_FRAMES)
+    first_frame_guidance_scale: float | None = bounded(None, low=0)
+
+
+@dataclass
+class EvaluateSampling(GenerateSampling):
+    """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
+
+    samples: int | None = bounded(None, low=1)
+    perturb: str | None = None
+    perturb_strength: int | None = bounded(None, low=0, high=5)
+
+
+@dataclass
+class RequestConfig:
+    """What `python -m maskvid.generate` and `python -m maskvid.edit` share.
+
+    Attributes:
+        run: Run directory of a training, or a list of several, whose adapters mix.
+        mix: The share of each run; null shares equally.
+        prompt: One prompt or a list; the words in [brackets] name the foreground.
+        masks: Video, folder of pictures, npz or one picture; white is foreground.
+        num_frames: Null takes the run's.
+        height: Null takes the run's.
+        width: Null takes the run's.
+        mask_fps: Frames a second of the masks; null takes the file's own, and where it does not say, a mask for each
+            frame. Videos have as many as the clips the run was tuned on (`data.fps`).
+        out: Folder for the files; null makes `generated` in the run directory.
+        backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
+        device: Null takes a GPU if there is one.
+        threads: Processor threads; null leaves PyTorch's choice.
+    """
+
+    run: Any = MISSING
+    mix: list[float] | None = None
+    prompt: Any = MISSING
+    masks: str = MISSING
+    num_frames: int | None = bounded(None, low=1)
+    height: int | None = bounded(None, low=1)
+    width: int | None = bounded(None, low=1)
+    mask_fps: float | None = bounded(None, above=0)
+    out: str | None = None
+    backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
+    device: str | None = None
+    threads: int | None = bounded(None, low=1)
+
+
+@dataclass
+class GenerateConfig(RequestConfig):
+    """Root of `python -m maskvid.generate`; more frames than the run's window are made segment after segment.
+
+    Attributes:
+        seed: Same seed, same video.
+        sampling: Overrides of the run's sampling settings.
+        first_frame: Picture to begin from; null paints one from the prompt.
+        data: Where the run's training clips lie now.
+    """
+
+    seed: int = bounded(0, low=0, high=SEEDS)
+    sampling: GenerateSampling = field(default_factory=GenerateSampling)
+    first_frame: str | None = None
+    data: DataOverrides = field(default_factory=DataOverrides)
+
+
+@dataclass
+class EditConfig(RequestConfig):
+    """Root of `python -m maskvid.edit`; nothing is drawn at random, so that there is no seed.
+
+    Attributes:
+        source: The clip to edit; `masks` are its own.
+        source_fps: Its frames a second; null takes the file's own.
+        source_prompt: What it shows; it makes the inversion truer.
+        keep_background: Whether everything outside the masks stays the source's.
+        sampling: Overrides of the run's sampling settings.
+    """
+
+    source: str = MISSING
+    source_fps: float | None = bounded(None, above=0)
+    source_prompt: str = ""
+    keep_background: bool = True
+    sampling: EditSampling = field(default_factory=EditSampling)
+
+
+@dataclass
+class SchedulerOverride:
+    """What samples in place of the run's scheduler.
+
+    Attributes:
+        name: Class of diffusers; null takes the run's.
+    """
+
+    name: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `python -m maskvid.evaluate`.
+
+    Attributes:
+        run: Run directory of a training, or a list of several, whose adapters mix; its clips are sampled and scored.
+        mix: The share of each run; null shares equally.
+        sets: Folder by name of the sets that are sampled; empty takes the run's validation sets.
+        seed: Of the first video of each clip; null takes the run's.
+        sampling: Overrides of the run's sampling settings; `samples` asks for several videos of each clip.
+        scheduler: In place of the run's.
+        backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
+        data: Where the run's training clips lie now.
+        videos: In place of a run: a video, or a folder of videos with masks and captions, where there are any.
+        masks: Of one video.
+        prompt: Of one video.
+        source: The clip it was edited from, or a folder with one of the same name for each video.
+        height: Rows that videos are read at; null takes the masks', else the video's own.
+        width: Columns likewise.
+        mask_fps: Frames a second of the masks; null takes the files' own. As many masks as frames need none.
+        source_fps: Frames a second of the source, likewise.
+        given_frames: Leading frames that mask scores leave out, because the model was given them.
+        metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
+        trainer: Arguments of the Lightning trainer that samples a run, on one device or several; its precision is the
+            run's where it is null.
+        out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.
+        save_videos: Whether the videos and strips of a run's clips are written, too.
+        threads: Processor threads; null leaves PyTorch's choice.
+    """
+
+    run: Any = None
+    mix: list[float] | None = None
+    sets: dict[str, str] = field(default_factory=dict)
+    seed: int | None = bounded(None, low=0, high=SEEDS)
+    sampling: EvaluateSampling = field(default_factory=EvaluateSampling)
+    scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
+    backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
+    data: DataOverrides = field(default_factory=DataOverrides)
+    videos: str | None = None
+    masks: str | None = None
+    prompt: str | None = None
+    source: str | None = None
+    height: int | None = bounded(None, low=1)
+    width: int | None = bounded(None, low=1)
+    mask_fps: float | None = bounded(None, above=0)
+    source_fps: float | None = bounded(None, above=0)
+    given_frames: int = bounded(1, low=0)
+    metrics: Any = MISSING
+    trainer: Any = MISSING
+    out: str | None = None
+    save_videos: bool = True
+    threads: int | None = bounded(None, low=1)
+
+
+@dataclass
+class ReportConfig:
+    """Root of `python -m maskvid.report`.
+
+    Attributes:
+        runs: Folder of a multirun, or any folder with runs in it.
+        out: Folder for the report; null makes `report` in the sweep.
+        title: Of the page; null is the sweep's name.
+        columns: Metrics in the table and the plots; null takes all that were measured.
+        clips: Clips of each set whose videos stand side by side on the page.
+        plots: Whether to draw (needs the extra `report`).
+    """
+
+    runs: str = MISSING
+    out: str | None = None
+    title: str | None = None
+    columns: list[str] | None = None
+    clips: int = bounded(2, low=0)
+    plots: bool = True
+
+
+@dataclass
+class DashboardConfig:
+    """Root of `python -m maskvid.dashboard`.
+
+    Attributes:
+        entity: W&B user or team.
+        project: W&B project.
+        title: Of the report.
+        sets: Validation sets that have bars.
+        clips: Clips whose videos are shown.
+        group_by: Settings whose values make groups of runs.
+    """
+
+    entity: str = MISSING
+    project: str = "maskvid"
+    title: str = "maskvid"
+    sets: list[str] = field(default_factory=lambda: ["horse", "unseen", "motion"])
+    clips: list[str] = field(default_factory=lambda: ["videos_horse-000", "videos_unseen-000", "videos_motion-000"])
+    group_by: list[str] = field(default_factory=lambda: ["method.name"])
