@@ -88,5 +88,5 @@ def check_bounds(settings: Any, place: str = "") -> None:
         if bounds is not None and value is not None and not bounds.allow(value):
             shown = repr(value) if isinstance(value, str) else value
             raise UserError(f"{key}={shown}: {'choose' if bounds.choices else 'give'} {bounds}.")
-        if isinstance(value, DictConfig):
+        if isinstance(value, DictConfig) or is_dataclass(value):
             check_bounds(value, f"{key}.")

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from maskvid.config import CONF, register
 from maskvid.data.decode import read_clip
+from maskvid.description import Description
 from maskvid.entry import entry_point, quote_values
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
@@ -41,12 +42,12 @@ def edit(config: DictConfig) -> list[Path]:
         return _edit(config, module, run)
 
 
-def _edit(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
-    height, width = config.height or run.data.height, config.width or run.data.width
-    num_frames, fps = config.num_frames or run.data.num_frames, run.data.fps
-    if num_frames > run.data.num_frames:
+def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[Path]:
+    height, width = config.height or run.clips.height, config.width or run.clips.width
+    num_frames, fps = config.num_frames or run.clips.num_frames, run.clips.fps
+    if num_frames > run.clips.num_frames:
         raise UserError(
-            f"num_frames={num_frames}: the run's windows have {run.data.num_frames}; edit longer clips in parts."
+            f"num_frames={num_frames}: the run's windows have {run.clips.num_frames}; edit longer clips in parts."
         )
     at = evenly(num_frames, fps)
     frames, clock = read_clip(config.source, at, height, width, source_fps=config.source_fps)

@@ -30,7 +30,7 @@ from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
-from maskvid.request import check_control, clips_of, given, load_run, runs_of
+from maskvid.request import check_control, clips_given, clips_of, given, load_run, runs_of
 from maskvid.sweep import in_sweep, run_job
 from maskvid.train import check_precision
 
@@ -54,22 +54,22 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         mix=config.mix,
         sampling=given(config.sampling),
         backbone=given(config.backbone),
-        data=given(config.data),
+        clips=clips_given(config),
         sources=False,  # the data module has them
     )
     check_control(config, module.backbone)
     if run.method.noise.start != "inversion":
         refuse_given(config, ["data.train"], "with this run, whose sampling starts from no training clip")
-    check_precision(run.backbone.dtype, config.trainer.precision or run.trainer.precision, config.trainer.accelerator)
+    check_precision(run.backbone.dtype, config.trainer.precision or run.precision, config.trainer.accelerator)
     if config.seed is not None:
         module.sampler.seed = config.seed
     if config.scheduler.name is not None:
         module.sampler.scheduler = make_scheduler(config.scheduler.name, schedule=module.backbone.scheduler.config)
-    sets = config.sets or run.data.validation
+    sets = config.sets or run.clips.validation
     if not sets:
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
     module.backbone.check_clip(
-        run.data.height, run.data.width, run.data.num_frames, clean_frames=module.unet.clean_frames, place="data."
+        run.clips.height, run.clips.width, run.clips.num_frames, clean_frames=module.unet.clean_frames, place="data."
     )
     data = clips_of(run, sets).attach(module.backbone)
     module.set_names = list(sets)
@@ -77,7 +77,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     callbacks = [metrics, VideoLogger(folder=folder, logged_per_set=0)] if config.save_videos else [metrics]
     trainer = instantiate(
         config.trainer, "trainer", default_root_dir=str(folder), logger=False, callbacks=callbacks,
-        precision=config.trainer.precision or run.trainer.precision,
+        precision=config.trainer.precision or run.precision,
     )  # fmt: skip
     check_launch(trainer, folder_by_clock=in_sweep() and not config.out)
     trainer.validate(module, datamodule=data, verbose=False)

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, register
+from maskvid.description import Description
 from maskvid.entry import entry_point, quote_values, refuse_given
 from maskvid.errors import UserError
 from maskvid.masks.times import evenly
@@ -50,15 +51,15 @@ def generate(config: DictConfig) -> list[Path]:
         return _generate(config, module, run)
 
 
-def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> list[Path]:
+def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> list[Path]:
     sampler = module.sampler
     sampler.seed = config.seed
     _check_first_frame(config, module)
     if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
         sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"
-    size = height, width = config.height or run.data.height, config.width or run.data.width
-    fps = run.data.fps
-    at = evenly(config.num_frames or run.data.num_frames, fps)
+    size = height, width = config.height or run.clips.height, config.width or run.clips.width
+    fps = run.clips.fps
+    at = evenly(config.num_frames or run.clips.num_frames, fps)
     masks = read_masks(config.masks, at, height, width, mask_fps=config.mask_fps)
     first = None if config.first_frame is None else module.backbone.encode_frames(read_picture(config, size))
     batches = [request(module, prompt, masks) for prompt in prompts_of(config)]
@@ -67,7 +68,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: DictConfig) -> lis
 
     def frames_of(batch: ClipBatch, latent: torch.Tensor) -> Iterator[torch.Tensor]:
         done = 0
-        for piece in sampler.stream(batch, latent, window=run.data.num_frames):
+        for piece in sampler.stream(batch, latent, window=run.clips.num_frames):
             frames = piece[0].cpu()
             kept.update((i, frames[i - done]) for i in shown if done <= i < done + len(frames))
             done += len(frames)

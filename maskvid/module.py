@@ -32,7 +32,7 @@ class MaskVidModule(LightningModule):
         backbone: Frozen VAE, text encoder and noise schedule.
         scheduler: diffusers scheduler that samples, with the backbone's schedule.
         noise: Where the noise of the frames comes from.
-        optim: Optimiser settings.
+        optim: Optimiser settings; None where nothing is to be trained.
         sampling: Sampling settings.
         foreground_weight: See `first_frame_loss`.
         fps: Frames a second of the training windows, at which what is sampled is played.
@@ -48,9 +48,9 @@ class MaskVidModule(LightningModule):
         backbone: Backbone,
         scheduler: SchedulerMixin,
         noise: Noise,
-        optim: Optim,
         sampling: Sampling,
         fps: float,
+        optim: Optim | None = None,
         foreground_weight: float = 0.0,
         set_names: list[str] | None = None,
         shard_backbone: bool = False,
@@ -162,6 +162,7 @@ class MaskVidModule(LightningModule):
         """AdamW over the steering: rates and decay by what each layer says that it is, see `maskvid.model.roles`."""
         if not any(True for _ in self.unet.steering.parameters()):
             raise UserError("method: it has nothing to train; set method.trained=false.")
+        assert self.optim is not None
         groups: list[dict[str, Any]] = []
         for role, parameters in parameters_by_role(self.unet.steering).items():
             learning_rate = self.optim.mask_learning_rate if role is Role.GUIDE else self.optim.learning_rate

@@ -5,25 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Fabric
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from maskvid.clip import ClipBatch
-from maskvid.config import TrainConfig, instantiate, plain
+from maskvid.config import BackboneConfig, plain
 from maskvid.data import MaskVidDataModule
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.triples import read_triples
+from maskvid.description import Description, read_description
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
-from maskvid.train import build_module, check_precision, precision_name
+from maskvid.train import assemble, check_precision
 
 
 def load_run(
@@ -32,9 +34,9 @@ def load_run(
     mix: Sequence[float] | None = None,
     sampling: dict[str, Any] | None = None,
     backbone: dict[str, Any] | None = None,
-    data: dict[str, Any] | None = None,
+    clips: dict[str, Any] | None = None,
     sources: bool = True,
-) -> tuple[MaskVidModule, DictConfig]:
+) -> tuple[MaskVidModule, Description]:
     """Rebuild a tuned model from its run directory, or a mixture from several.
 
     Args:
@@ -42,11 +44,11 @@ def load_run(
         mix: The share of each run; None shares equally. See `mix_adapters`.
         sampling: Overrides of the first run's sampling settings.
         backbone: Overrides of the arguments of its backbone, for one that lies elsewhere now or another ControlNet.
-        data: Overrides of its data settings, for training clips or a cache that lie elsewhere now.
+        clips: Overrides of what it knows of its clips, for training clips or a cache that lie elsewhere now.
         sources: Whether the training clips are read where sampling starts from one of them.
 
     Returns:
-        The module in evaluation mode, and the first run's configuration.
+        The module in evaluation mode, and the first run.
 
     Raises:
         UserError: No whole adapter there, the backbone is missing or not the one it was trained on, or the runs do not
@@ -54,51 +56,54 @@ def load_run(
     """
     runs = [run] if isinstance(run, (str, Path)) else list(run)
     folders = [Path(one) / "adapter" if (Path(one) / "adapter").is_dir() else Path(one) for one in runs]
-    descriptions = [_read_run(one, folder) for one, folder in zip(runs, folders, strict=True)]
+    described = [_read_run(one, folder) for one, folder in zip(runs, folders, strict=True)]
     # A backbone is what its fingerprint says, wherever it lay when each run was tuned.
-    own = [(each["config"]["method"], each["backbone"]["fingerprint"]) for each in descriptions]
-    for one, parts in zip(runs, own, strict=True):
-        for key, part, first in zip(("method", "backbone"), parts, own[0], strict=True):
+    for one, own in zip(runs, described, strict=True):
+        for key, part, first in (
+            ("method", own.method, described[0].method),
+            ("backbone", own.fingerprint, described[0].fingerprint),
+        ):
             if part != first:
                 raise UserError(f"run={one}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
     shares = [1 / len(runs)] * len(runs) if mix is None else list(mix)
     if len(shares) != len(runs):
         raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
-    stored = OmegaConf.create(descriptions[0]["config"])
-    overrides = {"sampling": sampling or {}, "backbone": backbone or {}, "data": data or {}}
-    config = OmegaConf.merge(OmegaConf.structured(TrainConfig), stored, overrides)
-    assert isinstance(config, DictConfig)
-    frozen = _load_backbone(config, backbone or {})
-    fingerprint = descriptions[0]["backbone"]["fingerprint"]
-    if frozen.fingerprint != fingerprint:
+    asked = replace(
+        described[0],
+        sampling=replace(described[0].sampling, **(sampling or {})),
+        backbone=replace(described[0].backbone, **(backbone or {})),
+        clips=replace(described[0].clips, **(clips or {})),
+    )
+    frozen = _load_backbone(asked.backbone, backbone or {})
+    if frozen.fingerprint != asked.fingerprint:
         raise UserError(
-            f"run={runs[0]}: the adapter was trained on other weights than those of {config.backbone.path!r} "
-            f"({fingerprint}, here {frozen.fingerprint}); give backbone.path=PATH of those, with the run's "
+            f"run={runs[0]}: the adapter was trained on other weights than those of {asked.backbone.path!r} "
+            f"({asked.fingerprint}, here {frozen.fingerprint}); give backbone.path=PATH of those, with the run's "
             "backbone.lora, or tune again."
         )
-    module = build_module(config, frozen, [])
+    module = assemble(asked, frozen)
     if len(runs) == 1 and mix is None:
         load_adapter(folders[0], module.unet)
     else:
         mix_adapters(folders, shares, module.unet)
-    if sources and config.method.noise.start == "inversion":
-        clips = clips_of(config, {}).attach(frozen)
-        clips.setup()
-        module.sampler.sources = clips.sources()
-    return module.eval(), config
+    if sources and asked.method.noise.start == "inversion":
+        data = clips_of(asked, {}).attach(frozen)
+        data.setup()
+        module.sampler.sources = data.sources()
+    return module.eval(), asked
 
 
-def _read_run(run: str | Path, folder: Path) -> dict[str, Any]:
+def _read_run(run: str | Path, folder: Path) -> Description:
     try:
-        return read_adapter(folder)
+        return read_description(read_adapter(folder).get("run"))
     except UserError as error:
         raise UserError(f"run={run}: {error}") from error
 
 
-def _load_backbone(config: DictConfig, given: dict[str, Any]) -> Backbone:
+def _load_backbone(config: BackboneConfig, given: dict[str, Any]) -> Backbone:
     """Load a run's backbone; where it is not what or where it was, say how to name another."""
     try:
-        return Backbone(**plain(config.backbone))
+        return Backbone(**asdict(config))
     except UserError as error:
         lost = next((key for key in ("lora", "controlnet") if str(error).startswith(f"backbone.{key}=")), "path")
         if lost in given:
@@ -107,21 +112,17 @@ def _load_backbone(config: DictConfig, given: dict[str, Any]) -> Backbone:
         raise UserError(f"{error} That is the run's; give backbone.{lost}=PATH where it lies now{none}.") from error
 
 
-def clips_of(run: DictConfig, sets: Mapping[str, str]) -> MaskVidDataModule:
+def clips_of(run: Description, sets: Mapping[str, str]) -> MaskVidDataModule:
     """The clips that a request needs: the sets it names, and training clips only where sampling starts from them.
 
     Args:
-        run: A run's configuration.
+        run: The run.
         sets: Folder by name of the sets to be sampled.
 
     Raises:
         UserError: A folder is not there; the message says how to name another.
     """
-    config = run.data.copy()
-    config.validation = dict(sets)
-    if run.method.noise.start != "inversion":
-        config.train = None
-    training = [config.train] if isinstance(config.train, str) else list(config.train or [])
+    training = run.clips.train if run.method.noise.start == "inversion" else []
     start = "method.noise.start=inversion samples from the noise of a training clip"
     places = [(folder, f"{start}; give data.train=FOLDER where they lie now") for folder in training]
     places += [(sets[name], f"it is the set {name!r}; give +sets.{name}=FOLDER where it lies now") for name in sets]
@@ -130,12 +131,19 @@ def clips_of(run: DictConfig, sets: Mapping[str, str]) -> MaskVidDataModule:
             read_triples(folder)
         except UserError as error:
             raise UserError(f"{error}: {remedy}.") from error
-    return instantiate(config, "data")
+    settings = asdict(run.clips) | {"train": training or None, "validation": dict(sets), "seed": run.seed}
+    return MaskVidDataModule(**settings)
 
 
 def given(node: DictConfig) -> dict[str, Any]:
     """What a request sets of a node of overrides: null takes the run's, an empty text is none."""
     return {key: None if value == "" else value for key, value in plain(node).items() if value is not None}
+
+
+def clips_given(config: DictConfig) -> dict[str, Any]:
+    """What a request sets of a run's clips."""
+    settings = given(config.data)
+    return settings | ({"train": [settings["train"]]} if isinstance(settings.get("train"), str) else {})
 
 
 def runs_of(config: DictConfig) -> list[str]:
@@ -164,20 +172,20 @@ def device_of(config: DictConfig) -> torch.device:
     return device
 
 
-def arithmetic(config: DictConfig, run: DictConfig) -> AbstractContextManager[Any]:
+def arithmetic(config: DictConfig, run: Description) -> AbstractContextManager[Any]:
     """The mixed precision the run was tuned in (`trainer.precision`), on the device asked for; else float32.
 
     Raises:
         UserError: That device cannot compute with the run's backbone.
     """
-    check_precision(run.backbone.dtype, run.trainer.precision, device_of(config).type)
-    if not precision_name(run.trainer.precision).endswith("mixed"):
+    check_precision(run.backbone.dtype, run.precision, device_of(config).type)
+    if not run.precision.endswith("mixed"):
         return nullcontext()
-    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=run.trainer.precision)
+    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=run.precision)
     return fabric.autocast()
 
 
-def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
+def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]:
     """Check a request and load the run it names, on the device asked for.
 
     Raises:
@@ -199,16 +207,16 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, DictConfig]:
         mix=config.mix,
         sampling=given(config.sampling),
         backbone=given(config.backbone),
-        data=given(config.data) if generating else None,
+        clips=clips_given(config) if generating else None,
         sources=generating,  # an edit starts from its source
     )
     check_control(config, module.backbone)
     if generating and run.method.noise.start != "inversion":
         refuse_given(config, ["data"], "with this run, whose sampling starts from no training clip")
     module.backbone.check_clip(
-        config.height or run.data.height,
-        config.width or run.data.width,
-        config.num_frames or run.data.num_frames,
+        config.height or run.clips.height,
+        config.width or run.clips.width,
+        config.num_frames or run.clips.num_frames,
         clean_frames=module.unet.clean_frames,
     )
     module.to(device)

@@ -10,6 +10,7 @@ if __name__ == "__main__":
 import logging
 import sys
 import warnings
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from maskvid import __version__
 from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.config import CONF, instantiate, plain, register
+from maskvid.description import ClipsConfig, Description, SchedulerConfig
+from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, quote_values
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output
@@ -32,7 +35,7 @@ from maskvid.launch import check_launch
 from maskvid.metrics.suite import METRICS
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.module import MaskVidModule
-from maskvid.settings import Noise, Optim, Sampling
+from maskvid.settings import Optim
 from maskvid.sweep import in_sweep, run_job
 
 register()
@@ -88,21 +91,52 @@ def check_precision(dtype: str, precision: Any, accelerator: str) -> None:
         raise UserError(f"{given} on a CPU, which lacks float16; set backbone.dtype=bfloat16, or use a GPU.")
 
 
+def describe(config: DictConfig, fingerprint: str) -> Description:
+    """What a run's adapter says of it, and what its model is built from."""
+    data, scheduler = plain(config.data), plain(config.scheduler)
+    clips = {entry.name: data[entry.name] for entry in fields(ClipsConfig) if data.get(entry.name) is not None}
+    folders = clips.get("train", [])
+    clips["train"] = [folders] if isinstance(folders, str) else folders
+    return Description(
+        maskvid=__version__,
+        fingerprint=fingerprint,
+        backbone=OmegaConf.to_object(config.backbone),  # type: ignore[arg-type]  # the dataclass it is made from
+        method=OmegaConf.to_object(config.method),  # type: ignore[arg-type]
+        scheduler=SchedulerConfig(name=scheduler.pop("name"), settings=scheduler),
+        sampling=OmegaConf.to_object(config.sampling),  # type: ignore[arg-type]
+        clips=ClipsConfig(**clips),
+        precision=precision_name(config.trainer.precision),
+        seed=config.seed,
+    )
+
+
 def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:
     """The LightningModule a configuration describes."""
-    unet = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor, **plain(config.method.unet))
+    run = describe(config, backbone.fingerprint)
+    optim = Optim(**config.optim)
+    return assemble(run, backbone, set_names=set_names, optim=optim, shard_backbone=config.shard_backbone)
+
+
+def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidModule:
+    """The LightningModule of a run.
+
+    Args:
+        run: The run.
+        backbone: Its backbone.
+        training: What only training needs: `set_names`, `optim` and `shard_backbone`, see `MaskVidModule`.
+    """
+    unet = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor, **asdict(run.method.unet))
+    schedule = backbone.scheduler.config
     return MaskVidModule(
         unet=unet,
         backbone=backbone,
-        scheduler=instantiate(config.scheduler, "scheduler", schedule=backbone.scheduler.config),
-        noise=Noise(**config.method.noise),
-        optim=Optim(**config.optim),
-        sampling=Sampling(**config.sampling),
-        fps=config.data.fps,
-        foreground_weight=config.method.foreground_weight,
-        set_names=set_names,
-        shard_backbone=config.shard_backbone,
-        seed=config.seed,
+        scheduler=make_scheduler(run.scheduler.name, schedule=schedule, **run.scheduler.settings),
+        noise=run.method.noise,
+        sampling=run.sampling,
+        fps=run.clips.fps,
+        foreground_weight=run.method.foreground_weight,
+        seed=run.seed,
+        **training,
     )
 
 
@@ -179,12 +213,7 @@ def train(config: DictConfig) -> dict[str, float]:
     clip, clean_frames = data.requirements, module.unet.clean_frames
     backbone.check_clip(clip.height, clip.width, clip.num_frames, clean_frames=clean_frames, place="data.")
     callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
-    description: dict[str, Any] = {
-        "maskvid": __version__,
-        "backbone": {"path": config.backbone.path, "fingerprint": backbone.fingerprint},
-        "config": plain(config),
-    }
-    adapter = AdapterFile(folder=run_dir / "adapter", description=description)
+    adapter = AdapterFile(folder=run_dir / "adapter", description=asdict(describe(config, backbone.fingerprint)))
     callbacks.append(adapter)
     loggers = [instantiate(node, f"logger.{name}") for name, node in config.logger.items() if node]
     trainer = instantiate(

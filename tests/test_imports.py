@@ -18,6 +18,7 @@ ROOT = Path(maskvid.__file__).parent
 
 GROUND = {
     "bounds": {"errors"},
+    "checksum": set[str](),
     "clip": set[str](),
     "errors": set[str](),
     "files": {"errors"},
@@ -38,13 +39,14 @@ ROOMS = {
     "sampler": {"diffusion", "model"},
     "module": {"diffusion", "masks", "model", "sampler"},
     "config": {"requestable"},
+    "description": {"config"},
     "requestable": set[str](),
     "entry": set[str](),
     "help": {"config", "entry"},
     "launch": set[str](),
     "sweep": {"config", "entry"},
     "reporting": {"metrics"},
-    "request": {"config", "data", "entry", "masks", "model", "module", "train"},
+    "request": {"config", "data", "description", "entry", "masks", "model", "module", "train"},
     "recordings": {"data", "masks", "request"},
 }
 PROGRAMS = {"dashboard", "edit", "evaluate", "generate", "pretrain", "report", "train"}

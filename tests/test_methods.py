@@ -20,7 +20,7 @@ def test_a_baseline_runs_from_training_to_generation(method, overrides, triples,
     step = 0 if method == "text2video_zero" else 2
     assert len(list(tmp_path.glob(f"samples/step-00000{step}/seen/*.mp4"))) == 3
     description = json.loads((tmp_path / "adapter" / "adapter.json").read_text())
-    assert description["steps"] == step
+    assert description["run"]["steps"] == step
     videos = generate(configure_generate(tmp_path, triples, f"out={tmp_path / 'out'}"))
     assert [path.exists() for path in videos] == [True, True]
 

@@ -75,7 +75,7 @@ def test_a_run_trains_averages_resumes_and_generates(overrides, triples, tmp_pat
     train(configure(overrides, *more, "trainer.max_steps=1"))
     kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     train(configure(overrides, *more, "trainer.max_steps=2", "ckpt_path=last"))
-    assert read_adapter(tmp_path / "adapter")["steps"] == 2
+    assert read_adapter(tmp_path / "adapter")["run"]["steps"] == 2
     wanted = torch.float64 if precision == "64-true" else torch.float32
     assert {value.dtype for value in kept["state_dict"].values()} == {wanted}
     assert {value.dtype for value in kept["callbacks"]["EMA"]["average"].values()} == {torch.float32}

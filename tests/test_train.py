@@ -15,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file
 
 from maskvid.config import CONF
+from maskvid.description import read_description
 from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
@@ -42,9 +43,9 @@ def test_a_run_leaves_samples_adapter_and_configuration(run):
     for video in run.glob("samples/step-000004/seen/*.mp4"):
         assert decord.VideoReader(str(video)).get_avg_fps() == 4  # plays as fast as the clip it was asked for
     assert len(list(run.glob("samples/step-000002/seen/*.mp4"))) == 2  # limit_val_batches while training
-    description = read_adapter(run / "adapter")
-    assert description["steps"] == 4
-    assert description["config"]["method"]["name"] == "maskvid"
+    description = read_description(read_adapter(run / "adapter")["run"])
+    assert description.steps == 4
+    assert description.method.name == "maskvid"
     assert (run / "config.yaml").is_file()
     cost = json.loads((run / "cost.json").read_text())
     assert cost["train_seconds"] > 0
@@ -146,7 +147,7 @@ def test_prompts_reach_hydra_whole(prompt):
 
 
 def test_generation_samples_with_the_runs_settings(run):
-    module, config = load_run(run)
+    module, _ = load_run(run)
     assert module.sampler.sampling.num_inference_steps == 2
     module, _ = load_run(run / "adapter", sampling={"num_inference_steps": 9})
     assert module.sampler.sampling.num_inference_steps == 9

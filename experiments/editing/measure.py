@@ -18,12 +18,11 @@ import torch
 
 from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
-from maskvid.config import instantiate
 from maskvid.diffusion.editing import edit_region
 from maskvid.metrics.background import background_psnr
 from maskvid.metrics.mask import mask_iou
 from maskvid.metrics.text import text_alignment
-from maskvid.request import load_run, request
+from maskvid.request import clips_of, load_run, request
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -38,11 +37,11 @@ EDITS = {
 
 def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) -> Iterator[tuple[Row, str, np.ndarray]]:
     """Edit every clip in every way: a row, a title and a strip for each, and those of the source before them."""
-    module, config = load_run(
+    module, described = load_run(
         run, sampling={"num_inference_steps": steps}, backbone={"controlnet": "assets://mini_controlnet"}
     )
     sampler = module.sampler
-    data = instantiate(config.data, "data", validation={"horse": "assets://horse/test/horse"}).attach(module.backbone)
+    data = clips_of(described, {"horse": "assets://horse/test/horse"}).attach(module.backbone)
     data.setup()
     subjects = {clip.triple.id: clip.triple.prompt.words for clip in data.clips["horse"]}
     for source in data.val_dataloader()[0]:

@@ -134,8 +134,8 @@ def main() -> None:
     for seed in options.seeds:
         run = options.runs / f"maskvid-{seed}"
         tune(run, f"seed={seed}")
-        module, config = load_run(run)
-        sampler, window = module.sampler, config.data.num_frames
+        module, described = load_run(run)
+        sampler, window = module.sampler, described.clips.num_frames
         bare = without_drift_control(sampler)
         for clip in clips(window + (options.segments - 1) * (window - 2)):
             real = torch.from_numpy(clip.frames[::STRIDE]).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -17,10 +17,9 @@ import torch
 
 from experiments.study import RUNS, Row, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
-from maskvid.config import instantiate
 from maskvid.masks.perturb import sliding_box
 from maskvid.metrics.mask import mask_iou
-from maskvid.request import load_run, request
+from maskvid.request import clips_of, load_run, request
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -40,8 +39,8 @@ def main() -> None:
     for seed in options.seeds:
         run = options.runs / f"motions-{seed}"
         tune(run, f"seed={seed}", experiment="motions")
-        module, config = load_run(run, sampling={"guidance_scale": options.guidance})
-        data = instantiate(config.data, "data", validation=SETS).attach(module.backbone)
+        module, described = load_run(run, sampling={"guidance_scale": options.guidance})
+        data = clips_of(described, SETS).attach(module.backbone)
         data.setup()
         for motion, loader in zip(SETS, data.val_dataloader(), strict=True):
             for number, batch in enumerate(loader):

@@ -16,10 +16,9 @@ import torch
 
 from experiments.study import RUNS, Row, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
-from maskvid.config import instantiate
 from maskvid.metrics.diversity import Diversity
 from maskvid.metrics.suite import VideoMetrics
-from maskvid.request import load_run
+from maskvid.request import clips_of, load_run
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -38,15 +37,15 @@ COSTS = ("train_seconds", "peak_memory_mb", "trained_parameters")
 
 def score(run_dir: Path, samples: int, strips: dict[str, list[tuple[str, np.ndarray]]], title: str) -> dict[str, float]:
     """Score one video of each test clip, and how much `samples` videos of each differ."""
-    module, config = load_run(run_dir)
-    data = instantiate(config.data, "data", validation={"horse": "assets://horse/test/horse"}).attach(module.backbone)
+    module, run = load_run(run_dir)
+    data = clips_of(run, {"horse": "assets://horse/test/horse"}).attach(module.backbone)
     data.setup()
     encoders, sampler = MetricEncoders(), module.sampler
     metrics, diversity = VideoMetrics(encoders), Diversity()
     for batch in data.val_dataloader()[0]:
         videos = []
         for sample in range(samples):
-            sampler.seed = config.seed + 1000 * sample
+            sampler.seed = run.seed + 1000 * sample
             videos.append(sampler.generate(batch, batch.latents[:, 0])[0])
         metrics.update(videos[0], batch.masks[0], batch.prompts[0], clip_id=batch.ids[0])
         diversity.update([encoders.clip.images(video) for video in videos])

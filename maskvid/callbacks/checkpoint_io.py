@@ -7,12 +7,14 @@ truncated `last.ckpt` in place of the good one.
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from maskvid.errors import UserError
 from maskvid.files import atomic_write
 
 
@@ -31,3 +33,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("AtomicCheckpointIO writes local files; storage_options is not supported")
         with atomic_write(path) as temporary:
             torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load tensors and plain containers, whatever the caller asks for: a checkpoint may be a stranger's.
+
+        Raises:
+            UserError: The file is damaged, or holds anything else.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, EOFError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"ckpt_path={path}: it is damaged, or holds more than tensors and plain numbers, which is never "
+                f"loaded; give a checkpoint that maskvid wrote, or begin a new run. PyTorch says: {error}"
+            ) from error
+        if not isinstance(content, dict):
+            raise UserError(f"ckpt_path={path}: it is no checkpoint of a run; give one that maskvid wrote.")
+        return content

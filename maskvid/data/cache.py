@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from maskvid.checksum import checksum
 from maskvid.data.decode import DECODE_VERSION, decode_frames, frames_to_float
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
@@ -92,7 +93,7 @@ class TensorCache:
         except (SafetensorError, OSError, ValueError) as error:
             warnings.warn(f"damaged cache entry {path} ({error}); encoding it anew", stacklevel=2)
             return None
-        if metadata.get("key") != key or metadata.get("checksum") != _checksum(tensors):
+        if metadata.get("key") != key or metadata.get("checksum") != checksum(tensors):
             warnings.warn(f"damaged cache entry {path} (checksum differs); encoding it anew", stacklevel=2)
             return None
         return tensors
@@ -105,7 +106,7 @@ class TensorCache:
         """
         try:
             with atomic_write(self.path(key)) as temporary:
-                save_file(tensors, temporary, metadata={"key": key, "checksum": _checksum(tensors)})
+                save_file(tensors, temporary, metadata={"key": key, "checksum": checksum(tensors)})
         except (OSError, SafetensorError) as error:
             raise UserError(
                 f"cannot write to data.cache_dir={self.folder}: {error}. Free some space there, or set "
@@ -186,11 +187,3 @@ class EncodedData:
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("cpu", torch.float32).contiguous()
-
-
-def _checksum(tensors: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

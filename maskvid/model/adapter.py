@@ -11,14 +11,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from maskvid.checksum import checksum
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
 from maskvid.model.inflate import InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
-FORMAT = 2
-"""Of adapters. 1 counted windows in source frames and had another fingerprint of the backbone."""
+FORMAT = 3
+"""Of adapters: 1 counted windows in source frames, 2 held the whole configuration."""
+
+LARGEST = 2**20  # bytes of a description
 
 
 def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], description: dict[str, Any]) -> Path:
@@ -27,7 +30,7 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     Args:
         folder: Made if it does not exist.
         steering: `InflatedUNet.steering.state_dict()`, averaged or not.
-        description: JSON-ready: method, backbone (path and fingerprint), training facts.
+        description: JSON-ready, of the run it came from.
 
     Returns:
         The path of the weights.
@@ -36,12 +39,15 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     with atomic_write(folder / WEIGHTS) as path:
         save_file({name: value.detach().cpu().contiguous() for name, value in steering.items()}, path)
     with atomic_write(folder / DESCRIPTION) as path:
-        path.write_text(json_text({"format": FORMAT, **description}))
+        path.write_text(json_text({"format": FORMAT, "weights": checksum(steering), "run": description}))
     return folder / WEIGHTS
 
 
 def read_adapter(folder: str | Path) -> dict[str, Any]:
     """Read the description beside the weights.
+
+    Returns:
+        `format`, `weights` (their checksum) and `run`, which nobody has looked at yet: see `maskvid.description`.
 
     Raises:
         UserError: The folder holds no whole adapter, or one of another format.
@@ -50,9 +56,11 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
     for name in (WEIGHTS, DESCRIPTION):
         if not (folder / name).is_file():
             raise UserError(f"adapter={folder}: no {name} there; give the folder that a training run wrote.")
+    if (folder / DESCRIPTION).stat().st_size > LARGEST:
+        raise UserError(f"adapter={folder}: {DESCRIPTION} has more than {LARGEST} bytes and is no description.")
     try:
-        description = json.loads((folder / DESCRIPTION).read_text())
-    except json.JSONDecodeError as error:
+        description = json.loads((folder / DESCRIPTION).read_bytes())
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"adapter={folder}: {DESCRIPTION} is not valid JSON ({error}); copy the adapter again."
         ) from error
@@ -114,17 +122,25 @@ def _read_weights(folder: str | Path, unet: InflatedUNet) -> dict[str, torch.Ten
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as error:
         raise UserError(f"adapter={folder}: {WEIGHTS} is damaged ({error}); copy the adapter again.") from error
+    if checksum(weights) != description.get("weights"):
+        raise UserError(f"adapter={folder}: {WEIGHTS} is not what {DESCRIPTION} belongs to; copy both again.")
     own = unet.steering.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]
-    faults += [f"{name} is unknown" for name in weights if name not in own]
-    faults += [
-        f"{name} has shape {tuple(weights[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
+    faults += [fault for name, value in weights.items() if (fault := _fault(name, value, own.get(name)))]
     if faults:
         raise UserError(
-            f"adapter={folder} was trained for another architecture or method ({len(faults)} differences, first: "
-            f"{faults[0]}); it belongs to backbone {description.get('backbone', {}).get('path')!r}."
+            f"adapter={folder} was trained for another architecture or method, or is none ({len(faults)} faults, "
+            f"first: {faults[0]})."
         )
     return weights
+
+
+def _fault(name: str, value: torch.Tensor, own: torch.Tensor | None) -> str | None:
+    """What is wrong with a tensor of an adapter, in words."""
+    if own is None:
+        return f"{name} is unknown"
+    if value.shape != own.shape:
+        return f"{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}"
+    if value.dtype != own.dtype:
+        return f"{name} is {value.dtype}, not {own.dtype}"
+    return None if value.isfinite().all() else f"{name} holds values that are not finite"

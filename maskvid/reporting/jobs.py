@@ -91,7 +91,8 @@ def _overrides(folder: Path) -> dict[str, str]:
             break
     else:
         kept = folder / ".hydra" / "overrides.yaml"
-        entries = list(OmegaConf.load(kept)) if kept.exists() else []
+        # nothing in a file that was sent is expanded
+        entries = OmegaConf.to_container(OmegaConf.load(kept), resolve=False) if kept.exists() else []
     pairs = (str(entry).partition("=") for entry in entries)
     return {key.lstrip("+"): value for key, _, value in pairs}
 

@@ -3,6 +3,7 @@ import torch
 
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.callbacks.last_checkpoint import LastCheckpoint
+from maskvid.errors import UserError
 from tests.callbacks.tiny import TinyModule, batches, trainer
 
 
@@ -12,6 +13,34 @@ def test_save_and_load(tmp_path):
     assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["x"], torch.arange(3))
     with pytest.raises(TypeError, match="storage_options"):
         AtomicCheckpointIO().save_checkpoint({}, path, storage_options={})
+
+
+class Marker:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_nothing_in_a_checkpoint_is_run(tmp_path, asked):
+    torch.save({"state_dict": Marker(tmp_path / "marker")}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="holds more than tensors"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "a.ckpt", weights_only=asked)
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no checkpoint"])
+def test_a_damaged_checkpoint_is_refused_in_words(tmp_path, content):
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "a.ckpt")
+    torch.save([1], tmp_path / "b.ckpt")
+    with pytest.raises(UserError, match="no checkpoint of a run"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "b.ckpt")
 
 
 def test_a_failure_in_the_middle_leaves_the_previous_checkpoint(tmp_path, monkeypatch):

@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 
 import pytest
 import torch
@@ -21,15 +23,15 @@ def test_what_was_trained_comes_back(tmp_path):
     video = tuned()
     save_adapter(tmp_path, video.steering.state_dict(), {"steps": 7})
     fresh = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
-    assert load_adapter(tmp_path, fresh)["steps"] == 7
+    assert load_adapter(tmp_path, fresh)["run"] == {"steps": 7}
     for name, value in video.steering.state_dict().items():
         assert torch.equal(value, fresh.steering.state_dict()[name])
 
 
 @pytest.mark.parametrize(("kind", "parts"), [("sd1", {}), ("mini", {"mask_input": False})])
 def test_another_architecture_or_method_is_refused(tmp_path, kind, parts):
-    save_adapter(tmp_path, tuned().steering.state_dict(), {"backbone": {"path": "somewhere"}})
-    with pytest.raises(UserError, match="another architecture or method.*somewhere"):
+    save_adapter(tmp_path, tuned().steering.state_dict(), {})
+    with pytest.raises(UserError, match="another architecture or method"):
         load_adapter(tmp_path, InflatedUNet(tiny_unet(kind), vae_scale_factor=4, **parts))
 
 
@@ -43,11 +45,65 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
         load_adapter(tmp_path, video)
 
 
-@pytest.mark.parametrize("written", [{"format": 1}, {"format": 3}, {"format": "2"}, {}, []])
+@pytest.mark.parametrize("written", [{"format": 2}, {"format": 4}, {"format": "3"}, {}, []])
 def test_another_format_is_refused(tmp_path, written):
     save_adapter(tmp_path, tuned().steering.state_dict(), {})
     (tmp_path / "adapter.json").write_text(json.dumps(written))
-    with pytest.raises(UserError, match="this version of maskvid reads 2; tune again"):
+    with pytest.raises(UserError, match="this version of maskvid reads 3; tune again"):
+        load_adapter(tmp_path, tuned())
+
+
+def with_weights(folder, change):
+    """An adapter whose weights were changed, the checksum with them: what a stranger can write."""
+    state = {name: value.clone() for name, value in tuned().steering.state_dict().items()}
+    change(state)
+    save_adapter(folder, state, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda x: x["mask_input.conv.weight"].view(-1)[3].fill_(torch.nan),
+            "conv.weight holds values that are not finite",
+        ),
+        (lambda x: x["mask_input.high"].fill_(torch.inf), "mask_input.high holds values that are not finite"),
+        (
+            lambda x: x.update({"mask_input.conv.bias": x["mask_input.conv.bias"].char()}),
+            "is torch.int8, not torch.float32",
+        ),
+        (
+            lambda x: x.update({"mask_input.conv.bias": x["mask_input.conv.bias"] > 0}),
+            "is torch.bool, not torch.float32",
+        ),
+        (lambda x: x.update({"mask_input.conv.bias": x["mask_input.conv.bias"].half()}), "is torch.float16, not"),
+        (
+            lambda x: x.update({"mask_input.conv.bias": x["mask_input.conv.bias"][:-1].clone()}),
+            "has shape (31,), not (32,)",
+        ),
+        (lambda x: x.pop("mask_input.conv.bias"), "mask_input.conv.bias is missing"),
+        (lambda x: x.update(more=torch.zeros(2)), "more is unknown"),
+    ],
+)
+def test_weights_are_checked_whole(tmp_path, change, words):
+    with_weights(tmp_path, change)
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_adapter(tmp_path, tuned())
+
+
+def test_other_weights_beside_a_valid_description_are_refused(tmp_path):
+    save_adapter(tmp_path / "a", tuned().steering.state_dict(), {})
+    with_weights(tmp_path / "b", lambda state: state["mask_input.conv.bias"].add_(1))
+    shutil.copy(tmp_path / "b" / "adapter.safetensors", tmp_path / "a")
+    with pytest.raises(UserError, match=r"is not what adapter\.json belongs to"):
+        load_adapter(tmp_path / "a", tuned())
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 10_000 + "}", "\x00", ""])
+def test_a_description_that_is_no_json_is_refused(tmp_path, text):
+    save_adapter(tmp_path, tuned().steering.state_dict(), {})
+    (tmp_path / "adapter.json").write_text(text)
+    with pytest.raises(UserError, match=r"adapter\.json is not valid JSON"):
         load_adapter(tmp_path, tuned())
 
 
@@ -64,7 +120,7 @@ def test_a_write_that_fails_leaves_the_former_adapter(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         save_adapter(tmp_path, video.steering.state_dict(), {"steps": 2})
     assert path.read_bytes() == before
-    assert json.loads((tmp_path / "adapter.json").read_text())["steps"] == 1
+    assert json.loads((tmp_path / "adapter.json").read_text())["run"]["steps"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter.json", "adapter.safetensors"]
 
 

@@ -1,0 +1,131 @@
+"""What an adapter says of the run it came from: data, read field by field, and never anything that is run.
+
+People exchange adapters. Nothing in a description names what is imported or called, and no text in it is expanded: it
+is read into the dataclasses below, each field of the type and within the range that it declares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from omegaconf import MISSING
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from maskvid.bounds import SEEDS, bounded, check_bounds
+from maskvid.config import BackboneConfig, MethodConfig
+from maskvid.errors import UserError
+from maskvid.files import json_text
+from maskvid.settings import Sampling
+
+Scalar = bool | int | float | str | None
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(kw_only=True)
+class SchedulerConfig:
+    """Arguments of `maskvid.diffusion.scheduler.make_scheduler`.
+
+    Attributes:
+        name: Class of diffusers.
+        settings: Settings of that class which differ from the backbone's schedule.
+    """
+
+    name: str
+    settings: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class ClipsConfig:
+    """What a run knows of its clips; see `maskvid.data.MaskVidDataModule`.
+
+    Attributes:
+        height: Rows of the pictures in pixels.
+        width: Columns of the pictures in pixels.
+        num_frames: Frames in a window.
+        fps: Its frames a second.
+        folder_fps: Frames a second of clips that are folders of pictures.
+        max_foreground: Mean foreground share above which a mask is taken for inverted.
+        train: Folders of training clips.
+        validation: Folder by name of the validation set.
+        cache_dir: Folder for latents and text embeddings.
+        validation_batch_size: Clips per validation batch.
+        limit_training: Use only the first so many training clips; None for all.
+        limit_validation: Use only the first so many clips of each validation set; None for all.
+        on_reject: What to do about clips that do not pass the check.
+    """
+
+    height: int = bounded(low=1, high=2**14)
+    width: int = bounded(low=1, high=2**14)
+    num_frames: int = bounded(low=1, high=2**14)
+    fps: float = bounded(above=0)
+    folder_fps: float = bounded(above=0)
+    max_foreground: float = bounded(above=0)
+    train: list[str] = field(default_factory=list)
+    validation: dict[str, str] = field(default_factory=dict)
+    cache_dir: str = ".cache/maskvid"
+    validation_batch_size: int = bounded(1, low=1, high=2**14)
+    limit_training: int | None = bounded(None, low=1)
+    limit_validation: int | None = bounded(None, low=1)
+    on_reject: str = bounded("error", choices=("error", "skip"))
+
+
+@dataclass(kw_only=True)
+class Description:
+    """A run, as far as its adapter must know it.
+
+    Attributes:
+        maskvid: Version that wrote it.
+        fingerprint: Of the backbone's numbers, see `maskvid.model.fingerprint`.
+        backbone: Where the backbone lay, and how it was loaded.
+        method: Which parts, noise and loss.
+        scheduler: What samples.
+        sampling: How.
+        clips: Size, length and frame rate of the windows, and where the clips lay.
+        precision: Of the arithmetic, by Lightning's name.
+        seed: The run's.
+        steps: Optimiser steps behind the weights.
+    """
+
+    # Also of the dataclasses within: nothing is converted, and nothing that is not declared is taken.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    maskvid: str
+    fingerprint: str
+    backbone: BackboneConfig
+    method: MethodConfig
+    scheduler: SchedulerConfig
+    sampling: Sampling
+    clips: ClipsConfig
+    precision: str = bounded(choices=PRECISIONS)
+    seed: int = bounded(low=0, high=SEEDS)
+    steps: int = bounded(0, low=0)
+
+
+def read_description(content: Any) -> Description:
+    """Read a description from plain containers.
+
+    Raises:
+        UserError: A field is missing, unknown, of another type or out of range; the message names it.
+    """
+    try:
+        description = _READER.validate_json(json_text(content))  # the strict reading of JSON, which knows no classes
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}" for fault in error.errors()]
+        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
+        raise UserError(f"{'; '.join(faults[:3])}{more}") from error
+    for place, part in (("backbone.path", description.backbone.path), ("method.name", description.method.name)):
+        if part == MISSING:
+            raise UserError(f"{place}: Field required")
+    check_bounds(description)
+    return description
+
+
+def write_description(description: Description) -> dict[str, Any]:
+    """A description as plain containers, which `read_description` reads."""
+    return dataclasses.asdict(description)
+
+
+_READER = TypeAdapter(Description)
