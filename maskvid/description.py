@@ -6,7 +6,6 @@ is read into the dataclasses below, each field of the type and within the range 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -34,7 +33,7 @@ class SchedulerConfig:
     """
 
     name: str
-    settings: dict[str, Scalar] = field(default_factory=dict)
+    settings: dict[str, Scalar | list[Scalar]] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -111,7 +110,11 @@ def read_description(content: Any) -> Description:
         UserError: A field is missing, unknown, of another type or out of range; the message names it.
     """
     try:
-        description = _READER.validate_json(json_text(content))  # the strict reading of JSON, which knows no classes
+        text = json_text(content)
+    except RecursionError as error:
+        raise UserError("it is nested too deeply to be a description.") from error
+    try:
+        description = _READER.validate_json(text)  # the strict reading of JSON, which knows no classes
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}" for fault in error.errors()]
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
@@ -121,11 +124,6 @@ def read_description(content: Any) -> Description:
             raise UserError(f"{place}: Field required")
     check_bounds(description)
     return description
-
-
-def write_description(description: Description) -> dict[str, Any]:
-    """A description as plain containers, which `read_description` reads."""
-    return dataclasses.asdict(description)
 
 
 _READER = TypeAdapter(Description)

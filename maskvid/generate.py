@@ -78,7 +78,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         [text] = batch.prompts
         name = f"{file_name(index, text)}-seed{config.seed}"
-        latent = sampler.paint_first_frame([text], batch.masks[:, 0], [text]) if first is None else first
+        latent = first if first is not None else sampler.first_frame(batch)
         path = output_folder(config) / f"{name}.mp4"
         paths.append(write_video(path, frames_of(batch, latent), fps))
         sample = Sample("generated", name, text, torch.stack([kept[i] for i in shown]), masks[shown])

@@ -54,7 +54,10 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
             raise UserError(f"{triple.video}: {'; '.join(triple.faults)}")
         if not triple.video.exists():
             raise UserError(f"videos: {triple.video} does not exist, though a caption or a line of metadata names it.")
-        size = next(iter_frames(triple.video) if triple.mask is None else iter_masks(triple.mask)).shape
+        sized = iter_frames(triple.video) if triple.mask is None else iter_masks(triple.mask)
+        if (first := next(sized, None)) is None:
+            raise UserError(f"videos: {triple.video if triple.mask is None else triple.mask} holds no frames.")
+        size = first.shape
         height, width = config.height or size[0], config.width or size[1]
         frames = frames_to_float(decode_frames(triple.video, height, width))
         masks, source = None, None

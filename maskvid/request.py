@@ -74,6 +74,8 @@ def load_run(
         backbone=replace(described[0].backbone, **(backbone or {})),
         clips=replace(described[0].clips, **(clips or {})),
     )
+    if asked.backbone.dtype != "float32" and asked.precision.endswith("true"):
+        asked = replace(asked, precision="bf16-mixed")  # half precision meets the float32 adapter in mixed arithmetic
     frozen = _load_backbone(asked.backbone, backbone or {})
     if frozen.fingerprint != asked.fingerprint:
         raise UserError(
@@ -136,8 +138,16 @@ def clips_of(run: Description, sets: Mapping[str, str]) -> MaskVidDataModule:
 
 
 def given(node: DictConfig) -> dict[str, Any]:
-    """What a request sets of a node of overrides: null takes the run's, an empty text is none."""
-    return {key: None if value == "" else value for key, value in plain(node).items() if value is not None}
+    """What a request sets of a node of overrides: null takes the run's, an empty text is none.
+
+    Raises:
+        UserError: Something is set to nothing that must be something.
+    """
+    values = {key: None if value == "" else value for key, value in plain(node).items() if value is not None}
+    for key in ("path", "dtype", "train", "cache_dir"):
+        if key in values and values[key] is None:
+            raise UserError(f"{node._get_full_key(key)}=: it cannot be nothing; give it a value, or leave it out.")
+    return values
 
 
 def clips_given(config: DictConfig) -> dict[str, Any]:
@@ -219,6 +229,8 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
         config.num_frames or run.clips.num_frames,
         clean_frames=module.unet.clean_frames,
     )
+    if generating:
+        module.sampler.check_length(config.num_frames or run.clips.num_frames, window=run.clips.num_frames)
     module.to(device)
     module.backbone.to(device)
     return module, run

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from maskvid.bounds import SEEDS, bounded
-from maskvid.settings import FIRST_FRAMES, LEVELS
+from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, STRENGTHS
 
 
 @dataclass
@@ -66,8 +66,8 @@ class EvaluateSampling(GenerateSampling):
     """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
 
     samples: int | None = bounded(None, low=1)
-    perturb: str | None = None
-    perturb_strength: int | None = bounded(None, low=0, high=5)
+    perturb: str | None = bounded(None, choices=KINDS)
+    perturb_strength: int | None = bounded(None, low=0, high=STRENGTHS)
 
 
 @dataclass
@@ -127,7 +127,8 @@ class EditConfig(RequestConfig):
 
     Attributes:
         source: The clip to edit; `masks` are its own.
-        source_fps: Its frames a second; null takes the file's own.
+        source_fps: Its frames a second; null takes the file's own. A folder of pictures does not say: as many pictures
+            as frames are taken one for each.
         source_prompt: What it shows; it makes the inversion truer.
         keep_background: Whether everything outside the masks stays the source's.
         sampling: Overrides of the run's sampling settings.

@@ -129,13 +129,9 @@ class VideoSampler:
             New frames (b, n, 3, H, W) in [-1, 1]; the first piece begins with the first frame.
 
         Raises:
-            UserError: The method has no clean first frame to go on from.
+            UserError: See `check_length`.
         """
-        if self.unet.clean_frames == 0 and batch.masks.shape[1] > window:
-            raise UserError(
-                f"num_frames={batch.masks.shape[1]}: a method with method.unet.first_frame=denoised samples at most "
-                f"the {window} frames of its training windows."
-            )
+        self.check_length(batch.masks.shape[1], window=window, carry=carry)
 
         def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
             part = replace(batch, masks=batch.masks[:, indices])
@@ -148,6 +144,35 @@ class VideoSampler:
         shared = self._shared(replace(batch, masks=batch.masks[:, :window]), first_frame)
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
             yield self._decode(latents)
+
+    def check_length(self, num_frames: int, *, window: int, carry: int = 1) -> None:
+        """Refuse videos of a length that the method cannot make, before any work.
+
+        Args:
+            num_frames: Frames of the video.
+            window: Of the training windows.
+            carry: Latents carried from segment to segment.
+
+        Raises:
+            UserError: There is no clean first frame to go on from, no room in the window for a new one, or sampling
+                starts from a training clip of another length.
+        """
+        if self.noise.start == "inversion" and num_frames != window:
+            raise UserError(
+                f"num_frames={num_frames}: with method.noise.start=inversion a video has as many frames as the "
+                f"training windows, {window}."
+            )
+        if num_frames > window and self.unet.clean_frames == 0:
+            raise UserError(
+                f"num_frames={num_frames}: a method with method.unet.first_frame=denoised samples at most the {window} "
+                "frames of its training windows."
+            )
+        if num_frames > window and window < carry + 2:
+            raise UserError(
+                f"num_frames={num_frames}: the run's windows of {window} frames leave no room for a new one beside "
+                f"the first and {carry} carried; ask for at most {window}, or tune with longer windows "
+                f"(data.num_frames={carry + 2})."
+            )
 
     @torch.no_grad()
     def edit(self, source: ClipBatch, target: ClipBatch, *, keep_background: bool) -> torch.Tensor:
@@ -194,6 +219,14 @@ class VideoSampler:
             )
         assert edited is not None
         return self._decode(edited)
+
+    def first_frame(self, batch: ClipBatch) -> torch.Tensor:
+        """First frames (b, c, h, w) of videos that were given none: painted where the method looks at them."""
+        b, (height, width), factor = len(batch), batch.masks.shape[-2:], self.unet.vae_scale_factor
+        if self.unet.clean_frames == 0 and self.noise.start != "drift":
+            channels = self.unet.unet.config.in_channels
+            return torch.zeros(b, channels, height // factor, width // factor, device=batch.masks.device)
+        return self.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
 
     def paint_first_frame(self, prompts: list[str], masks: torch.Tensor, names: list[str]) -> torch.Tensor:
         """First frames by the untouched 2-D U-Net, where the method wants it led by a ControlNet, a seed for each name.
@@ -308,11 +341,6 @@ class VideoSampler:
         if self.sources is None or self.sources.latents is None:
             raise UserError("method.noise.start=inversion: the training clips are missing; give data.train.")
         latents = self.sources.latents
-        if latents.shape[1] != num_frames:
-            raise UserError(
-                f"num_frames={num_frames}: with method.noise.start=inversion a video has as many frames as the "
-                f"training windows, {latents.shape[1]}."
-            )
         return torch.cat([latents[torch.randint(len(latents), (1,), generator=g)] for g in generators])
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:

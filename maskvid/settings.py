@@ -9,6 +9,9 @@ from maskvid.errors import UserError
 
 NOISES = ("independent", "preserve", "lamp")
 STARTS = ("noise", "inversion", "drift")
+KINDS = ("dilate", "erode", "shift", "drop", "boxes")
+"""Ways in which masks are imprecise, see `maskvid.masks.perturb`."""
+STRENGTHS = 5
 FIRST_FRAMES = ("given", "text_to_image", "controlnet")
 LEVELS = 1000
 """Noise levels of every schedule of Stable Diffusion's class: no scheduler takes more steps."""
@@ -88,8 +91,8 @@ class Sampling:
     first_frame: str = bounded("given", choices=FIRST_FRAMES)
     first_frame_guidance_scale: float = bounded(4.0, low=0)
     samples: int = bounded(1, low=1)
-    perturb: str | None = None
-    perturb_strength: int = bounded(0, low=0, high=5)
+    perturb: str | None = bounded(None, choices=KINDS)
+    perturb_strength: int = bounded(0, low=0, high=STRENGTHS)
 
     def __post_init__(self) -> None:
         """Refuse what no sampling knows."""

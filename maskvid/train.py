@@ -26,7 +26,7 @@ from maskvid import __version__
 from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.config import CONF, instantiate, plain, register
-from maskvid.description import ClipsConfig, Description, SchedulerConfig
+from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, quote_values
 from maskvid.errors import UserError
@@ -213,7 +213,9 @@ def train(config: DictConfig) -> dict[str, float]:
     clip, clean_frames = data.requirements, module.unet.clean_frames
     backbone.check_clip(clip.height, clip.width, clip.num_frames, clean_frames=clean_frames, place="data.")
     callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
-    adapter = AdapterFile(folder=run_dir / "adapter", description=asdict(describe(config, backbone.fingerprint)))
+    description = asdict(describe(config, backbone.fingerprint))
+    read_description(description)  # now, and not when the adapter is there and nobody can read it
+    adapter = AdapterFile(folder=run_dir / "adapter", description=description)
     callbacks.append(adapter)
     loggers = [instantiate(node, f"logger.{name}") for name, node in config.logger.items() if node]
     trainer = instantiate(

@@ -80,7 +80,7 @@ def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
 def write_video(
     path: str | Path,
     frames: torch.Tensor | Iterable[torch.Tensor],
-    fps: float = 8.0,
+    fps: float,
     *,
     scale: int | None = None,
     crf: int = 14,

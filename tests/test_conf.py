@@ -33,6 +33,14 @@ def test_experiments_build(experiment, method, tiny_backbone):
     build_module(config, Backbone(**config.backbone), data.validation_names)
 
 
+@pytest.mark.parametrize("name", ["sd14", "sd15", "sd21", "sdxl"])
+def test_backbones_name_repositories_that_exist(name):
+    """As of November 2026; `stabilityai/stable-diffusion-2-1` and `runwayml/stable-diffusion-v1-5` do no more."""
+    config = configure(f"backbone={name}").backbone
+    assert config.path == config.config
+    assert not config.path.startswith(("runwayml/", "stabilityai/stable-diffusion-2"))
+
+
 def test_a_typo_in_an_experiment_file_is_refused(tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "typo.yaml").write_text("# @package _global_\nmethodd:\n  name: maskvid\n")

@@ -1,13 +1,13 @@
 """A run folder from a stranger is data: it can at worst be refused with a sentence."""
 
-import copy
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from maskvid.description import read_description, write_description
+from maskvid.description import read_description
 from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.evaluate import evaluate
@@ -38,7 +38,7 @@ def altered(run: Path, folder: Path, change) -> Path:
 
 def test_what_is_written_is_read(run):
     _, described = load_run(run)
-    assert read_description(json.loads(json.dumps(write_description(described)))) == described
+    assert read_description(json.loads(json.dumps(asdict(described)))) == described
 
 
 PLACES = {
@@ -115,7 +115,20 @@ def test_a_field_that_cannot_be_is_named(run, tmp_path, change, words):
         load_run(altered(run, tmp_path, change))
 
 
-@pytest.mark.parametrize("content", [None, [], "text", 5, {}])
+def nested(depth):
+    content: dict = {}
+    for _ in range(depth):
+        content = {"maskvid": content}
+    return content
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 5, {}, nested(100), nested(900)])
 def test_what_is_no_description_is_refused(content):
-    with pytest.raises(UserError):
-        read_description(copy.deepcopy(content))
+    with pytest.raises(UserError, match="Field required|Input should be|nested too deeply|Invalid JSON"):
+        read_description(content)
+
+
+def test_settings_of_a_scheduler_may_be_lists(overrides, tmp_path):
+    more = ["scheduler.name=UniPCMultistepScheduler", "+scheduler.disable_corrector=[0]", "method.trained=false"]
+    train(configure(overrides, *more, f"run_dir={tmp_path}", "trainer.limit_val_batches=0", "data.validation=null"))
+    assert load_run(tmp_path)[1].scheduler.settings == {"disable_corrector": [0]}

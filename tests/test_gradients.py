@@ -10,6 +10,7 @@ from maskvid.clip import ClipBatch
 from maskvid.config import CONF, MethodConfig
 from maskvid.model import Backbone
 from maskvid.model.attention import REFERENCES
+from maskvid.prompt import Prompt, parse_prompt
 from maskvid.train import build_module
 from tests.backbones import tiny_unet
 from tests.runs import configure
@@ -45,7 +46,7 @@ def backbone(tiny_backbone) -> Backbone:
 @pytest.fixture(scope="module")
 def batch(backbone) -> ClipBatch:
     """Two clips: one with a subject, one whose prompt was dropped."""
-    text, subject, pooled = backbone.encode_text(["a horse runs", ""], ["a horse", None])
+    text, subject, pooled = backbone.encode_text([parse_prompt("[a horse] runs"), Prompt("")])
     generator = torch.Generator().manual_seed(0)
     return ClipBatch(
         ids=["a", "b"],

@@ -44,10 +44,10 @@ ROOMS = {
     "entry": set[str](),
     "help": {"config", "entry"},
     "launch": set[str](),
-    "sweep": {"config", "entry"},
+    "sweep": {"entry"},
     "reporting": {"metrics"},
     "request": {"config", "data", "description", "entry", "masks", "model", "module", "train"},
-    "recordings": {"data", "masks", "request"},
+    "recordings": {"data", "masks"},
 }
 PROGRAMS = {"dashboard", "edit", "evaluate", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}

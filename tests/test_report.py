@@ -40,7 +40,7 @@ def job(folder, overrides: list[str], *, seed: int, gain: float, metric: str = "
     write_metrics(folder, {f"horse/{metric}": float(np.mean([row[metric] for row in rows]))}, rows)
     (folder / "finished.json").write_text(json.dumps({"overrides": overrides, "metrics": {}}))
     for i in range(2):
-        write_video(folder / "samples" / "step-000004" / "horse" / f"clip-{i}.mp4", clip(seed + i)[0], scale=1)
+        write_video(folder / "samples" / "step-000004" / "horse" / f"clip-{i}.mp4", clip(seed + i)[0], 8, scale=1)
 
 
 @pytest.fixture

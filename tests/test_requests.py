@@ -88,6 +88,26 @@ def test_a_controlnet_asked_for_must_be_there(overrides, tmp_path):
         train(configure(overrides, f"run_dir={tmp_path}", "sampling.first_frame=controlnet"))
 
 
+def test_windows_of_two_frames_make_videos_of_two(overrides, triples, tmp_path):
+    train(
+        configure(overrides, f"run_dir={tmp_path}", "data.num_frames=2", "method.trained=false", "data.validation=null")
+    )
+    assert len(frames(generate(configure_generate(tmp_path, triples, f"out={tmp_path / 'a'}"))[0])) == 2
+    with pytest.raises(UserError, match=r"num_frames=3: the run's windows of 2 frames leave no room"):
+        generate(configure_generate(tmp_path, triples, "num_frames=3"))
+
+
+@pytest.mark.parametrize("nothing", ["backbone.path=", "backbone.dtype=", "data.cache_dir="])
+def test_what_must_be_something_is_not_set_to_nothing(run, triples, nothing):
+    with pytest.raises(UserError, match=f"{nothing}: it cannot be nothing"):
+        generate(configure_generate(run, triples, nothing))
+
+
+def test_a_run_of_float32_generates_with_a_backbone_in_half_precision(run, triples, tmp_path):
+    videos = generate(configure_generate(run, triples, f"out={tmp_path}", "backbone.dtype=bfloat16"))
+    assert [len(frames(path)) for path in videos] == [3, 3]
+
+
 def test_methods_without_a_clean_frame_make_no_long_video(overrides, triples, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "data.validation=null"))
     with pytest.raises(UserError, match="num_frames=9"):

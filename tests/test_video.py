@@ -45,8 +45,8 @@ def test_mp4_holds_the_frames_in_order(tmp_path):
 def test_small_videos_are_enlarged_and_odd_sides_padded_not_stretched(tmp_path):
     assert viewable_scale(64, 96) == 4
     assert viewable_scale(320, 512) == 1
-    assert read_mp4(write_video(tmp_path / "a.mp4", ramp(3, 15, 21), scale=1))[0].shape == (3, 16, 22, 3)
-    assert read_mp4(write_video(tmp_path / "b.mp4", ramp(2, 64, 96)))[0].shape == (2, 256, 384, 3)
+    assert read_mp4(write_video(tmp_path / "a.mp4", ramp(3, 15, 21), 8, scale=1))[0].shape == (3, 16, 22, 3)
+    assert read_mp4(write_video(tmp_path / "b.mp4", ramp(2, 64, 96), 8))[0].shape == (2, 256, 384, 3)
 
 
 def test_gif(tmp_path):
@@ -58,7 +58,7 @@ def test_gif(tmp_path):
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
-    path = write_video(tmp_path / "a.mp4", ramp(), scale=1)
+    path = write_video(tmp_path / "a.mp4", ramp(), 8, scale=1)
     before = path.read_bytes()
 
     def broken(*args, **kwargs):
@@ -67,7 +67,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(imageio_ffmpeg, "write_frames", broken)
     with pytest.raises(OSError, match="disk full"):
-        write_video(path, -ramp(), scale=1)
+        write_video(path, -ramp(), 8, scale=1)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
 
@@ -82,7 +82,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 )
 def test_refusals(tmp_path, name, frames, word):
     with pytest.raises(UserError, match=word):
-        write_video(tmp_path / name, frames)
+        write_video(tmp_path / name, frames, 8)
 
 
 def test_outline_is_thin_and_follows_the_edge():

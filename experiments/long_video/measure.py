@@ -162,7 +162,7 @@ def main() -> None:
                 if seed == options.seeds[0] and way != "real":
                     title = f"{way}: {clip.caption}"
                     strips.append((title, strip(frames, masks, columns=12, scale=2)))
-                    write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames)
+                    write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames, described.clips.fps)
     write_rows(HERE / "results.csv", rows)
     write_rows(HERE / "seams.csv", seam_rows)
     write_png(HERE / "strips.png", contact_sheet(strips))

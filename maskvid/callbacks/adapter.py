@@ -19,7 +19,7 @@ class AdapterFile(Callback):
 
         Args:
             folder: Where `adapter.safetensors` and `adapter.json` go.
-            description: JSON-ready facts: method, backbone, configuration.
+            description: Of the run, JSON-ready, see `maskvid.description`.
         """
         self.folder = Path(folder)
         self.description = description

@@ -151,11 +151,12 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
     """Decode a triple wholly and collect everything that is wrong with it."""
     reasons = list(triple.faults) + ([] if triple.caption else ["no caption"])
     masks: list[np.ndarray] = []
-    video = _measure(iter_frames(triple.video), reasons)
+    video = _measure(triple.video, iter_frames(triple.video), reasons)
     mask = None
     if triple.mask:
         # masks are kept at the model's size from this one pass; frames are not, clips may be long
         mask = _measure(
+            triple.mask,
             iter_masks(triple.mask),
             reasons,
             keep=lambda frame: masks.append(resize_crop(frame, requirements.height, requirements.width)),
@@ -204,7 +205,11 @@ def _following(
 ) -> list[np.ndarray]:
     """One mask for each frame of the video, where both say how long they last."""
     assert triple.mask is not None
-    other = frame_times(triple.mask, len(masks))
+    try:
+        other = frame_times(triple.mask, len(masks))
+    except UserError as error:
+        reasons.append(str(error))
+        return masks
     chosen = None if times is None or other is None else following(times, other)
     if times is None or chosen is not None:
         return masks if chosen is None else [masks[index] for index in chosen]
@@ -283,7 +288,7 @@ def enforce(report: Report, on_reject: OnReject) -> None:
 
 
 def _measure(
-    frames: Iterator[np.ndarray], reasons: list[str], keep: Callable[[np.ndarray], None] | None = None
+    path: Path, frames: Iterator[np.ndarray], reasons: list[str], keep: Callable[[np.ndarray], None] | None = None
 ) -> tuple[int, int, int] | None:
     """Frame count and size by decoding everything: a container's own count is no proof that its frames can be read."""
     count, rows, columns = 0, 0, 0
@@ -295,5 +300,8 @@ def _measure(
                 keep(frame)
     except UserError as error:
         reasons.append(str(error))
+        return None
+    if count == 0:
+        reasons.append(f"{path} holds no frames")
         return None
     return count, rows, columns

@@ -20,7 +20,7 @@ def segments(num_frames: int, window: int, carry: int) -> Iterator[tuple[list[in
     Yields:
         Indices of the segment's frames, and how many of them at the front are known already.
     """
-    if carry < 1 or window < carry + 2:
+    if num_frames > window and (carry < 1 or window < carry + 2):
         raise ValueError(f"window={window} leaves no room for frame 0, {carry} >= 1 carried frames and a new one")
     done = min(window, num_frames)
     yield list(range(done)), 1

@@ -8,9 +8,8 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from maskvid.errors import UserError
+from maskvid.settings import KINDS, STRENGTHS
 
-KINDS = ("dilate", "erode", "shift", "drop", "boxes")
-STRENGTHS = 5
 PIXEL = 64  # strengths count in pixels of a picture of so many rows
 
 

@@ -37,7 +37,11 @@ def frame_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarr
     if path.suffix.lower() == ".npz":
         with np.load(path, allow_pickle=False) as archive:
             rate = archive["fps"] if "fps" in archive.files else None
-        return None if rate is None else evenly(count, float(rate), f"{path}: fps")
+        if rate is None:
+            return None
+        if rate.ndim or rate.dtype.kind not in "iuf":
+            raise UserError(f"{path}: fps is no number, but {rate.dtype} of shape {rate.shape}; give frames a second.")
+        return evenly(count, float(rate), f"{path}: fps")
     reader = open_video(path)
     stamps = np.asarray(reader.get_frame_timestamp(range(count)), np.float64).reshape(count, -1)[:, 0]
     if not (np.isfinite(stamps).all() and (np.diff(stamps) > 0).all()):

@@ -36,10 +36,12 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
         The path of the weights.
     """
     folder = Path(folder)
+    # float32 whatever the run computed in
+    weights = {name: value.detach().cpu().float().contiguous() for name, value in steering.items()}
     with atomic_write(folder / WEIGHTS) as path:
-        save_file({name: value.detach().cpu().contiguous() for name, value in steering.items()}, path)
+        save_file(weights, path)
     with atomic_write(folder / DESCRIPTION) as path:
-        path.write_text(json_text({"format": FORMAT, "weights": checksum(steering), "run": description}))
+        path.write_text(json_text({"format": FORMAT, "weights": checksum(weights), "run": description}))
     return folder / WEIGHTS
 
 

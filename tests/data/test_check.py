@@ -189,6 +189,16 @@ def test_masks_at_another_rate_follow_the_video(tmp_path):
     assert not np.array_equal(clip.masks[1], clip.masks[2])
 
 
+def test_masks_of_a_rate_that_is_none_are_a_reason_and_stop_no_other_clip(tmp_path):
+    write_triple(tmp_path, "good")
+    write_triple(tmp_path, "bad")
+    np.savez(tmp_path / "bad.npz", masks=make_masks(5), fps=[1, 2])
+    report = check_sets({"train": [tmp_path]}, NEEDS)
+    assert [clip.triple.id for clip in report.accepted["train"]] == ["good"]
+    (rejected,) = report.rejected["train"]
+    assert "fps is no number" in rejected.reasons[0]
+
+
 @pytest.mark.parametrize("fps", ["fast", 0, -1, True])
 def test_a_rate_that_is_none_is_a_reason(tmp_path, fps):
     write_triple(tmp_path, "a", fps=fps)

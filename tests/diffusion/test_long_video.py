@@ -5,6 +5,10 @@ from maskvid.diffusion.editing import edit_region, keep_outside
 from maskvid.diffusion.long_video import long_video, segments
 
 
+def test_a_video_of_one_window_needs_no_room_for_another():
+    assert list(segments(2, 2, 1)) == [([0, 1], 1)]
+
+
 @pytest.mark.parametrize(("num_frames", "window", "carry"), [(24, 8, 1), (23, 8, 2), (9, 8, 3), (5, 8, 1), (100, 4, 1)])
 def test_segments_cover_every_frame_once_and_carry_the_last_ones(num_frames, window, carry):
     new, before = [], []

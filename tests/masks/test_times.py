@@ -55,6 +55,10 @@ def test_arrays_say_their_rate_and_pictures_do_not(tmp_path):
     np.savez(tmp_path / "d.npz", fps=0, masks=make_masks())
     with pytest.raises(UserError, match="d.npz: fps=0: give a positive number"):
         frame_times(tmp_path / "d.npz", 10)
+    for rate in ([1, 2], "fast", True):
+        np.savez(tmp_path / "d.npz", fps=rate, masks=make_masks())
+        with pytest.raises(UserError, match=r"d\.npz: fps is no number"):
+            frame_times(tmp_path / "d.npz", 10)
 
 
 @pytest.mark.parametrize(("rate", "chosen"), [(4, [0, 1, 2]), (12, [0, 3, 6]), (24, [0, 6, 12]), (60, [0, 15, 30])])
