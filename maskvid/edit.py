@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from maskvid.config import CONF, register
 from maskvid.data.decode import read_clip
 from maskvid.description import Description
-from maskvid.entry import entry_point, quote_values
+from maskvid.entry import entry_point, quote_values, refuse_given
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.times import evenly
@@ -43,6 +43,7 @@ def edit(config: DictConfig) -> list[Path]:
 
 
 def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[Path]:
+    refuse_given(config, ["backbone.safety_checker"], "in an edit, which paints no first frame from nothing")
     height, width = config.height or run.clips.height, config.width or run.clips.width
     num_frames, fps = config.num_frames or run.clips.num_frames, run.clips.fps
     if num_frames > run.clips.num_frames:

@@ -30,7 +30,7 @@ from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
-from maskvid.request import check_control, clips_given, clips_of, given, load_run, runs_of
+from maskvid.request import OF_A_PAINTED_FRAME, check_control, clips_given, clips_of, given, load_run, runs_of
 from maskvid.sweep import in_sweep, run_job
 from maskvid.train import check_precision
 
@@ -61,6 +61,11 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     if run.method.noise.start != "inversion":
         refuse_given(config, ["data.train"], "with this run, whose sampling starts from no training clip")
     check_precision(run.backbone.dtype, config.trainer.precision or run.precision, config.trainer.accelerator)
+    if module.sampler.sampling.first_frame == "given":
+        unseen = ["sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
+        refuse_given(config, unseen, "where each video begins with its clip's own first frame (sampling.first_frame)")
+    if not module.unet.sees_masks:
+        refuse_given(config, ["sampling.perturb"], "with this run's method, which sees no masks")
     if config.seed is not None:
         module.sampler.seed = config.seed
     if config.scheduler.name is not None:

@@ -25,6 +25,7 @@ from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
 from maskvid.request import (
+    OF_A_PAINTED_FRAME,
     arithmetic,
     file_name,
     output_folder,
@@ -95,7 +96,8 @@ def _check_first_frame(config: DictConfig, module: MaskVidModule) -> None:
     """
     if config.first_frame is not None:
         why = "where first_frame is a picture"
-        refuse_given(config, ["sampling.first_frame", "sampling.first_frame_guidance_scale"], why)
+        unseen = ["sampling.first_frame", "sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
+        refuse_given(config, unseen, why)
         if module.unet.clean_frames == 0 and module.noise.start != "drift":
             refuse_given(config, ["first_frame"], "with this run's method, which makes the first frame like the others")
     elif config.sampling.first_frame == "given":

@@ -236,6 +236,12 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
     return module, run
 
 
+OF_A_PAINTED_FRAME = tuple(
+    f"backbone.{key}" for key in ("controlnet", "control_picture", "controlnet_scale", "safety_checker")
+)
+"""Settings of the backbone that only a first frame which it paints looks at."""
+
+
 def check_control(config: DictConfig, backbone: Backbone) -> None:
     """Refuse settings of a ControlNet where there is none.
 
