@@ -183,3 +183,11 @@ def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):
 def test_bad_requests_name_what_is_wrong(triples, tmp_path, more, words):
     with pytest.raises(UserError, match=words):
         evaluate(configure_evaluate(f"out={tmp_path}", *(entry.format(folder=triples) for entry in more)))
+
+
+@pytest.mark.parametrize(
+    "key", ["backbone.safety_checker=false", "backbone.control_picture=edge", "sampling.first_frame_guidance_scale=2"]
+)
+def test_what_only_a_painted_first_frame_looks_at_is_refused_where_it_is_given(run, key):
+    with pytest.raises(UserError, match=f"{key.partition('=')[0]}=.*it has no effect"):
+        evaluate(configure_evaluate(f"run={run}", key))

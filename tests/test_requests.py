@@ -97,6 +97,17 @@ def test_windows_of_two_frames_make_videos_of_two(overrides, triples, tmp_path):
         generate(configure_generate(tmp_path, triples, "num_frames=3"))
 
 
+def test_a_given_first_frame_needs_no_painter(run, triples, tmp_path):
+    Image.fromarray(make_frames()[3]).save(tmp_path / "first.png")
+    given = f"first_frame={tmp_path}/first.png"
+    with pytest.raises(
+        UserError, match=r"backbone\.safety_checker=False: it has no effect where first_frame is a picture"
+    ):
+        generate(configure_generate(run, triples, given, "backbone.safety_checker=false"))
+    with pytest.raises(UserError, match=r"backbone\.safety_checker=False: it has no effect in an edit"):
+        edit(configure_edit(run, triples, "backbone.safety_checker=false"))
+
+
 @pytest.mark.parametrize("nothing", ["backbone.path=", "backbone.dtype=", "data.cache_dir="])
 def test_what_must_be_something_is_not_set_to_nothing(run, triples, nothing):
     with pytest.raises(UserError, match=f"{nothing}: it cannot be nothing"):
