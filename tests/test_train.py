@@ -255,4 +255,4 @@ def test_a_killed_run_is_resumed_bit_for_bit(overrides, run, tmp_path):
     train(configure(overrides, *more[:1], "ckpt_path=last"))
     first, second = weights(run), weights(tmp_path)
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert json.loads((tmp_path / "adapter" / "adapter.json").read_text())["steps"] == 4
+    assert json.loads((tmp_path / "adapter" / "adapter.json").read_text())["run"]["steps"] == 4
