@@ -4,9 +4,12 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from maskvid.checksum import checksum
 from maskvid.errors import UserError
 from maskvid.model import InflatedUNet, load_adapter, mix_adapters, save_adapter
+from maskvid.model.adapter import FORMAT
 from tests.backbones import tiny_unet
 
 
@@ -35,6 +38,14 @@ def test_another_architecture_or_method_is_refused(tmp_path, kind, parts):
         load_adapter(tmp_path, InflatedUNet(tiny_unet(kind), vae_scale_factor=4, **parts))
 
 
+def test_an_adapter_is_float32_whatever_the_run_computed_in(tmp_path):
+    video = tuned()
+    save_adapter(tmp_path, {name: value.double() for name, value in video.steering.state_dict().items()}, {})
+    fresh = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
+    load_adapter(tmp_path, fresh)
+    assert {value.dtype for value in fresh.steering.state_dict().values()} == {torch.float32}
+
+
 def test_damaged_and_missing_files_are_refused(tmp_path):
     video = tuned()
     with pytest.raises(UserError, match=r"no adapter\.safetensors"):
@@ -57,7 +68,9 @@ def with_weights(folder, change):
     """An adapter whose weights were changed, the checksum with them: what a stranger can write."""
     state = {name: value.clone() for name, value in tuned().steering.state_dict().items()}
     change(state)
-    save_adapter(folder, state, {})
+    folder.mkdir(exist_ok=True)
+    save_file(state, folder / "adapter.safetensors")
+    (folder / "adapter.json").write_text(json.dumps({"format": FORMAT, "weights": checksum(state), "run": {}}))
 
 
 @pytest.mark.parametrize(
