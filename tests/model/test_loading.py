@@ -83,7 +83,9 @@ def test_the_checker_can_be_left_out_afterwards(copy, overrides, triples, tmp_pa
     train(configure(overrides, *run))
     with pytest.raises(UserError, match="safety checker flags"):
         generate(configure_generate(tmp_path / "run", triples, f"out={tmp_path / 'out'}"))
-    [first, *_] = generate(configure_generate(tmp_path / "run", triples, f"out={tmp_path}", "backbone.safety_checker=false"))
+    [first, *_] = generate(
+        configure_generate(tmp_path / "run", triples, f"out={tmp_path}", "backbone.safety_checker=false")
+    )
     assert first.exists()
 
 
