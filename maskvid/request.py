@@ -191,7 +191,8 @@ def arithmetic(config: DictConfig, run: Description) -> AbstractContextManager[A
     check_precision(run.backbone.dtype, run.precision, device_of(config).type)
     if not run.precision.endswith("mixed"):
         return nullcontext()
-    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=run.precision)
+    precision: Any = run.precision
+    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=precision)
     return fabric.autocast()
 
 

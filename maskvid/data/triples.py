@@ -113,7 +113,8 @@ def _read_metadata(root: Path) -> list[Triple]:
         if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
             raise UserError(f'{listing}, line {number}: expected an object with "file_name", "mask" and "text"')
         mask, fps = row.get("mask") or row.get("mask_file_name"), row.get("fps")
-        is_rate = isinstance(fps, (int, float)) and not isinstance(fps, bool) and 0 < fps < math.inf
+        is_number = isinstance(fps, (int, float)) and not isinstance(fps, bool)
+        rate = float(fps) if fps is not None and is_number and 0 < fps < math.inf else None
         triples.append(
             _captioned(
                 str(row.get("text") or row.get("caption") or ""),
@@ -121,8 +122,8 @@ def _read_metadata(root: Path) -> list[Triple]:
                 id=str(row.get("id") or Path(row["file_name"]).with_suffix("").as_posix().replace("/", "_")),
                 video=root / row["file_name"],
                 mask=root / str(mask) if mask else None,
-                fps=float(fps) if is_rate else None,
-                faults=() if fps is None or is_rate else (f"fps={fps!r} is no positive number of frames a second",),
+                fps=rate,
+                faults=() if fps == rate else (f"fps={fps!r} is no positive number of frames a second",),
                 attributes={key: value for key, value in row.items() if key not in _KNOWN_KEYS},
             )
         )
