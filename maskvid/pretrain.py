@@ -19,6 +19,7 @@ from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from maskvid.config import CONF
+from maskvid.entry import entry_point, expand_home, quote_values
 from maskvid.errors import UserError
 from maskvid.world.pictures import Pictures
 
@@ -152,19 +153,18 @@ STAGES: dict[str, Callable[[DictConfig], None]] = {
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="pretrain")
+@entry_point
 def main(config: DictConfig) -> None:
     """Run one stage, or all in order."""
-    try:
-        if config.stage != "all" and config.stage not in STAGES:
-            raise UserError(f"stage={config.stage!r} is none of {', '.join(STAGES)} and all")
-        if config.threads is not None:
-            torch.set_num_threads(config.threads)
-        for name in STAGES if config.stage == "all" else [config.stage]:
-            STAGES[name](config)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    expand_home(config)
+    if config.stage != "all" and config.stage not in STAGES:
+        raise UserError(f"stage={config.stage!r} is none of {', '.join(STAGES)} and all")
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    for name in STAGES if config.stage == "all" else [config.stage]:
+        STAGES[name](config)
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = quote_values(sys.argv[1:])
     main()
