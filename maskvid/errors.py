@@ -8,3 +8,9 @@ class UserError(ValueError):
 
     The message names the argument, its value and the remedy.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's error that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -13,9 +13,12 @@ from maskvid.data.check import FOLDER_FPS
 from maskvid.data.decode import decode_frames, frames_to_float, read_clip
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
-from maskvid.masks.read import VIDEO_SUFFIXES, images_in, iter_frames, iter_masks
+from maskvid.masks.read import iter_masks
 from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
+from maskvid.media.container import VIDEO_SUFFIXES
+from maskvid.media.frames import iter_frames
+from maskvid.media.pictures import images_in
 from maskvid.prompt import parse_prompt
 
 

@@ -28,13 +28,14 @@ GROUND = {
     "video": {"errors", "files"},
 }
 ROOMS = {
-    "masks": set[str](),
+    "media": set[str](),
+    "masks": {"media"},
     "metrics": set[str](),
     "diffusion": set[str](),
     "model": set[str](),
     "world": set[str](),
-    "data": {"masks"},
-    "callbacks": {"masks", "metrics", "model"},
+    "data": {"masks", "media"},
+    "callbacks": {"masks", "media", "metrics", "model"},
     "miniature": {"masks", "metrics", "model", "world"},
     "sampler": {"diffusion", "model"},
     "module": {"diffusion", "masks", "model", "sampler"},
@@ -46,8 +47,8 @@ ROOMS = {
     "launch": set[str](),
     "sweep": {"entry"},
     "reporting": {"metrics"},
-    "request": {"config", "data", "description", "entry", "masks", "model", "module", "train"},
-    "recordings": {"data", "masks"},
+    "request": {"config", "data", "description", "entry", "masks", "media", "model", "module", "train"},
+    "recordings": {"data", "masks", "media"},
 }
 PROGRAMS = {"dashboard", "edit", "evaluate", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}

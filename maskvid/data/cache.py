@@ -17,7 +17,7 @@ from maskvid.data.decode import DECODE_VERSION, decode_frames, frames_to_float
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
-from maskvid.masks.read import images_in
+from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt
 
 CACHE_VERSION = 2

@@ -18,9 +18,10 @@ from rich.text import Text
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
-from maskvid.masks.read import iter_frames, iter_masks
+from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
+from maskvid.media.frames import iter_frames
 from maskvid.prompt import Prompt
 
 OnReject = Literal["error", "skip"]

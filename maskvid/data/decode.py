@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from maskvid.errors import UserError
-from maskvid.masks.read import iter_frames
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
+from maskvid.media.frames import iter_frames
 
 DECODE_VERSION = 1
 """Raise it when decoding changes the numbers it returns: cached latents are then encoded anew."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from maskvid.errors import UserError
-from maskvid.masks.read import VIDEO_SUFFIXES, images_in
+from maskvid.media.container import VIDEO_SUFFIXES
+from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt, Span, parse_prompt
 
 ASSETS = "assets://"

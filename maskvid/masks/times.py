@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from maskvid.errors import UserError
-from maskvid.masks.read import IMAGE_SUFFIXES, open_video
+from maskvid.media.container import open_video
+from maskvid.media.pictures import IMAGE_SUFFIXES
 
 _SLACK = 1e-3  # seconds: time stamps are rounded, 1/12 s to 0.083333; no two frames of a video lie so close
 

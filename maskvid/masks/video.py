@@ -10,9 +10,10 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
-from maskvid.masks.read import IMAGE_SUFFIXES, iter_masks
+from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
+from maskvid.media.pictures import IMAGE_SUFFIXES
 
 
 def read_masks(
