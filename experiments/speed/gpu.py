@@ -108,7 +108,7 @@ def saved_bytes(module: torch.nn.Module) -> Iterator[list[int]]:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would keep its graph for ever: a cycle that nobody collects
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         yield total
