@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LONGEST = 500  # letters of another library's message
+
 
 class UserError(ValueError):
     """A mistake in an argument, a file or a configuration.
@@ -10,7 +12,7 @@ class UserError(ValueError):
     """
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of another library's error that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def said(error: BaseException) -> str:
+    """What another library says, whole and on one line: the reason often stands in its last."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"

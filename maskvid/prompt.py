@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from maskvid.errors import UserError
 
+LONGEST = 10_000
+"""Letters of a prompt."""
+
 Span = tuple[int, int]
 """Characters of a text, the first and the one behind the last."""
 
@@ -50,6 +53,10 @@ def parse_prompt(marked: str, subject: str | None = None, *, name: str = "prompt
         UserError: More than one subject, an empty one, brackets without their partner, or words told apart that the
             prompt lacks, holds more than once or contradicts.
     """
+    if len(marked) > LONGEST:
+        raise UserError(f"{name}={marked[:40]!r}...: {len(marked)} letters; a tokenizer takes some hundred, give less.")
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in marked):
+        raise UserError(f"{name}={marked!r}: it holds a NUL or half a surrogate pair; leave that out.")
     found = re.findall(r"\[([^\[\]]*)\]", marked)
     plain = re.sub(r"\[([^\[\]]*)\]", r"\1", marked)
     example = "for example '[a zebra] gallops across snow'"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from maskvid.checksum import checksum
-from maskvid.data.decode import DECODE_VERSION, decode_frames, frames_to_float
+from maskvid.data.decode import DECODE_VERSION, frames_to_float, stream_frames
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
@@ -148,13 +150,11 @@ class EncodedData:
         )
         entry = self.cache.get(key)
         if entry is None:
-            frames = decode_frames(video, self.height, self.width)
-            if flip:
-                frames = frames[:, :, ::-1].copy()
-            parts = [
-                self.encoder.encode_frames(frames_to_float(frames[start : start + _FRAMES_PER_CALL]))
-                for start in range(0, len(frames), _FRAMES_PER_CALL)
-            ]
+            frames = stream_frames(video, self.height, self.width)
+            parts = []
+            while piece := list(islice(frames, _FRAMES_PER_CALL)):
+                pixels = np.stack(piece)
+                parts.append(self.encoder.encode_frames(frames_to_float(pixels[:, :, ::-1].copy() if flip else pixels)))
             entry = {"latents": _stored(torch.cat(parts))}
             self.cache.put(key, entry)
         return entry["latents"]
@@ -179,7 +179,8 @@ class EncodedData:
 
     def prepare(self, triple: Triple, *, flip: bool = False) -> None:
         """Encode a triple into the cache without keeping it."""
-        self.text(triple.prompt)
+        for prompt in triple.prompts:
+            self.text(prompt)
         self.latents(triple.video)
         if flip:
             self.latents(triple.video, flip=True)

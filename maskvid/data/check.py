@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
@@ -20,8 +21,10 @@ from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
 from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
+from maskvid.masks.stack import MaskStack
 from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
 from maskvid.media.frames import iter_frames
+from maskvid.media.pictures import frame_number, images_in
 from maskvid.prompt import Prompt
 
 OnReject = Literal["error", "skip"]
@@ -76,12 +79,12 @@ class CheckedClip:
 
     Attributes:
         triple: Where it lies.
-        masks: uint8 (f, height, width), 255 is foreground; one for each frame of the video.
+        masks: uint8 (height, width) for each frame of the video, 255 is foreground.
         times: float64 (f,), seconds at which each frame is shown, from the first on.
     """
 
     triple: Triple
-    masks: np.ndarray
+    masks: MaskStack
     times: np.ndarray
 
     @property
@@ -150,15 +153,18 @@ class Report:
 
 def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Rejected:
     """Decode a triple wholly and collect everything that is wrong with it."""
-    reasons = list(triple.faults) + ([] if triple.caption else ["no caption"])
-    masks: list[np.ndarray] = []
+    reasons = list(triple.faults)
+    if triple.broken:
+        return Rejected(triple, tuple(reasons))
+    reasons += [] if triple.caption else ["no caption"]
+    masks = MaskStack()
     video = _measure(triple.video, iter_frames(triple.video), reasons)
     mask = None
     if triple.mask:
         # masks are kept at the model's size from this one pass; frames are not, clips may be long
         mask = _measure(
             triple.mask,
-            iter_masks(triple.mask),
+            iter_masks(triple.mask, objects=triple.objects),
             reasons,
             keep=lambda frame: masks.append(resize_crop(frame, requirements.height, requirements.width)),
         )
@@ -167,16 +173,40 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
     times = None
     if video:
         times = _times(triple, video[0], requirements, reasons)
-    if video and mask and video[0] != mask[0]:
-        masks = _following(triple, times, masks, reasons)
-    if video and mask and video[1:] != mask[1:]:
-        reasons.append(f"size mismatch: video is {video[2]}x{video[1]}, mask {triple.mask} is {mask[2]}x{mask[1]}")
-    if mask and masks:
-        stack = np.stack(masks)
-        reasons += mask_faults(stack, max_foreground=requirements.max_foreground)
+    if video and mask and triple.mask:
+        reasons += _unpaired(triple.video, triple.mask)
+        if video[0] != mask[0]:
+            masks = _following(triple, times, masks, reasons)
+        if not _same_shape(video[1:], mask[1:]):
+            reasons.append(
+                f"shape mismatch: video is {video[2]}x{video[1]}, mask {triple.mask} is {mask[2]}x{mask[1]}; masks may "
+                "be smaller or larger, but of the video's proportions"
+            )
+    if mask and len(masks):
+        reasons += mask_faults(masks, max_foreground=requirements.max_foreground)
         if not reasons and times is not None:
-            return CheckedClip(triple, stack, times)
+            return CheckedClip(triple, masks, times)
     return Rejected(triple, tuple(reasons))
+
+
+def _same_shape(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether one size, (rows, columns), is the other enlarged, but for rounding to whole pixels."""
+    small, large = sorted((first, second))
+    scale = max(large[0] / small[0], large[1] / small[1])
+    return all(abs(other / scale - own) <= 1 for own, other in zip(small, large, strict=True))
+
+
+def _unpaired(video: Path, mask: Path) -> list[str]:
+    """What pictures of frames and of masks lack a partner of their number, where both are numbered."""
+    if not (video.is_dir() and mask.is_dir()):
+        return []
+    numbers = [[frame_number(path) for path in images_in(folder)] for folder in (video, mask)]
+    frames, masks = map(set, numbers)
+    if None in frames | masks or any(len(set(own)) < len(own) for own in numbers) or frames == masks:
+        return []
+    alone = [f"frame {n} has no mask" for n in sorted(frames - masks)[:1]]  # type: ignore[type-var]
+    alone += [f"mask {n} has no frame" for n in sorted(masks - frames)[:1]]  # type: ignore[type-var]
+    return [f"frames and masks are numbered differently ({' and '.join(alone)}); give each pair one number"]
 
 
 def _times(triple: Triple, count: int, requirements: Requirements, reasons: list[str]) -> np.ndarray | None:
@@ -201,9 +231,7 @@ def _times(triple: Triple, count: int, requirements: Requirements, reasons: list
     return times
 
 
-def _following(
-    triple: Triple, times: np.ndarray | None, masks: list[np.ndarray], reasons: list[str]
-) -> list[np.ndarray]:
+def _following(triple: Triple, times: np.ndarray | None, masks: MaskStack, reasons: list[str]) -> MaskStack:
     """One mask for each frame of the video, where both say how long they last."""
     assert triple.mask is not None
     try:
@@ -213,7 +241,7 @@ def _following(
         return masks
     chosen = None if times is None or other is None else following(times, other)
     if times is None or chosen is not None:
-        return masks if chosen is None else [masks[index] for index in chosen]
+        return masks if chosen is None else masks.follow(chosen.tolist())
     lasting = "" if other is None else f" over {other[-1]:.3g} s"
     reasons.append(
         f"frame-count mismatch: video has {len(times)} frames over {times[-1]:.3g} s, mask {triple.mask} has "
@@ -222,12 +250,15 @@ def _following(
     return masks
 
 
-def check_sets(folders: Mapping[str, Sequence[str | Path]], requirements: Requirements) -> Report:
+def check_sets(
+    folders: Mapping[str, Sequence[str | Path]], requirements: Requirements, *, progress: bool = False
+) -> Report:
     """Read and check every folder of every set; this is the dry run.
 
     Args:
         folders: Folders by the name of the data set they form.
         requirements: What each clip must satisfy.
+        progress: Whether a bar shows how far it is.
 
     Returns:
         All clips, accepted or rejected.
@@ -239,19 +270,19 @@ def check_sets(folders: Mapping[str, Sequence[str | Path]], requirements: Requir
     for name, members in folders.items():
         report.accepted[name], report.rejected[name] = [], []
         seen: dict[str, str | Path] = {}
-        for folder in members:
-            for triple in read_triples(folder):
-                if triple.id in seen:
-                    raise UserError(
-                        f"data set {name}: clip id {triple.id!r} is in {seen[triple.id]} and in {folder}; rename one, "
-                        'or give it an "id" in metadata.jsonl'
-                    )
-                seen[triple.id] = folder
-                checked = check_triple(triple, requirements)
-                if isinstance(checked, Rejected):
-                    report.rejected[name].append(checked)
-                else:
-                    report.accepted[name].append(checked)
+        triples = [(folder, triple) for folder in members for triple in read_triples(folder)]
+        for folder, triple in track(triples, f"Checking clips ({name})", transient=True, disable=not progress):
+            if triple.id in seen:
+                raise UserError(
+                    f"data set {name}: clip id {triple.id!r} is in {seen[triple.id]} and in {folder}; rename one, "
+                    'or give it an "id" in metadata.jsonl'
+                )
+            seen[triple.id] = folder
+            checked = check_triple(triple, requirements)
+            if isinstance(checked, Rejected):
+                report.rejected[name].append(checked)
+            else:
+                report.accepted[name].append(checked)
     return report
 
 
@@ -263,7 +294,7 @@ def reject_prompts(report: Report, prompt_faults: Callable[[Prompt], list[str]])
         prompt_faults: What is wrong with a prompt, in words; of the backbone, whose tokenizer has a length.
     """
     for name, clips in report.accepted.items():
-        faults = [prompt_faults(clip.triple.prompt) for clip in clips]
+        faults = [[fault for prompt in clip.triple.prompts for fault in prompt_faults(prompt)] for clip in clips]
         report.rejected[name] += [
             Rejected(clip.triple, tuple(found)) for clip, found in zip(clips, faults, strict=True) if found
         ]

@@ -159,7 +159,7 @@ class MaskVidDataModule(LightningDataModule):
 
         Whether a subject lies within the tokenizer's length is checked where a backbone is attached.
         """
-        report = check_sets(self.folders, self.requirements)
+        report = check_sets(self.folders, self.requirements, progress=self._rank == 0)
         if self._encoder is not None:
             reject_prompts(report, self._encoder.prompt_faults)
         return report

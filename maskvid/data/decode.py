@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import torch
 from maskvid.errors import UserError
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
-from maskvid.media.frames import iter_frames
+from maskvid.media.frames import frame_count, iter_frames
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 """Raise it when decoding changes the numbers it returns: cached latents are then encoded anew."""
 
 
@@ -32,7 +33,12 @@ def decode_frames(video: Path, height: int, width: int, *, limit: int | None = N
     Raises:
         UserError: Missing or unreadable video.
     """
-    return np.stack([resize_crop(frame, height, width) for frame in islice(iter_frames(video), limit)])
+    return np.stack(list(islice(stream_frames(video, height, width), limit)))
+
+
+def stream_frames(video: Path, height: int, width: int) -> Iterator[np.ndarray]:
+    """The frames of `decode_frames` one at a time: clips may be long."""
+    return (resize_crop(frame, height, width) for frame in iter_frames(video))
 
 
 def read_clip(
@@ -54,21 +60,33 @@ def read_clip(
         UserError: Missing or unreadable, too short, or of unknown rate and another number of frames.
     """
     path = Path(path).expanduser()
-    pixels = decode_frames(path, height, width)
-    times = frame_times(path, len(pixels), fps=source_fps)
+    count = frame_count(path)
+    times = frame_times(path, count, fps=source_fps)
     if times is None:
-        if len(pixels) != len(at):
+        if count != len(at):
             raise UserError(
-                f"source={path} has {len(pixels)} frames for the video's {len(at)} and does not say its frame rate; "
+                f"source={path} has {count} frames for the video's {len(at)} and does not say its frame rate; "
                 "give source_fps."
             )
         times = at
     if covered(times, at) < len(at):
         raise UserError(
-            f"source={path} has {len(pixels)} frames at {rate_of(times):.4g} a second, enough for {covered(times, at)} "
+            f"source={path} has {count} frames at {rate_of(times):.4g} a second, enough for {covered(times, at)} "
             f"of the {len(at)} asked for; give a longer one, or ask for fewer (num_frames)."
         )
-    return frames_to_float(pixels[shown_at(times, at)]), times
+    return frames_to_float(frames_at(path, shown_at(times, at), height, width)), times
+
+
+def frames_at(path: Path, indices: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The frames of a clip by rising indices, which may repeat; the others are not kept.
+
+    Returns:
+        uint8 (len(indices), height, width, 3), RGB.
+    """
+    wanted = set(indices.tolist())
+    frames = islice(stream_frames(path, height, width), int(indices[-1]) + 1)
+    kept = {index: frame for index, frame in enumerate(frames) if index in wanted}
+    return np.stack([kept[index] for index in indices.tolist()])
 
 
 def frames_to_float(frames: np.ndarray) -> torch.Tensor:

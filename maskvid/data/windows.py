@@ -11,9 +11,10 @@ from torch.utils.data import Dataset
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData
 from maskvid.data.check import CheckedClip, Requirements
-from maskvid.data.decode import decode_frames, frames_to_float
+from maskvid.data.decode import frames_at, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
 from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
+from maskvid.masks.stack import MaskStack
 from maskvid.masks.times import num_starts, window
 from maskvid.masks.video import to_float
 
@@ -24,20 +25,20 @@ class EncodedClip:
 
     Attributes:
         id: Unique within its data set.
-        caption: The prompt.
-        masks: uint8 (f, H, W), 255 is foreground.
+        captions: The prompts.
+        masks: uint8 (H, W) for each frame, 255 is foreground; several are taken by their indices.
         times: float64 (f,), seconds at which the frames are shown.
-        text: `text` (n, d), `subject` (n), and perhaps `pooled` (p).
+        texts: Of each prompt `text` (n, d), `subject` (n), and perhaps `pooled` (p).
         latents: float32 (f, c, h, w).
         flipped: Latents of the mirrored frames, or None where flips are off.
         frames: uint8 (frames of the first window, H, W, 3), or None in training.
     """
 
     id: str
-    caption: str
-    masks: np.ndarray
+    captions: list[str]
+    masks: MaskStack | np.ndarray
     times: np.ndarray
-    text: dict[str, torch.Tensor]
+    texts: list[dict[str, torch.Tensor]]
     latents: torch.Tensor
     flipped: torch.Tensor | None = None
     frames: np.ndarray | None = None
@@ -48,10 +49,10 @@ def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool)
     triple = clip.triple
     return EncodedClip(
         id=triple.id,
-        caption=triple.caption,
+        captions=[prompt.text for prompt in triple.prompts],
         masks=clip.masks,
         times=clip.times,
-        text=encoded.text(triple.prompt),
+        texts=[encoded.text(prompt) for prompt in triple.prompts],
         latents=encoded.latents(triple.video),
         flipped=encoded.latents(triple.video, flip=True) if flip else None,
     )
@@ -61,15 +62,15 @@ def encode_validation_clip(clip: CheckedClip, encoded: EncodedData, requirements
     """The first window of a clip, with its frames for the metrics."""
     triple = clip.triple
     chosen = window(clip.times, 0, requirements.num_frames, requirements.fps)
-    frames = decode_frames(triple.video, requirements.height, requirements.width, limit=chosen[-1] + 1)
+    frames = frames_at(triple.video, np.asarray(chosen), requirements.height, requirements.width)
     return EncodedClip(
         id=triple.id,
-        caption=triple.caption,
+        captions=[triple.caption],
         masks=clip.masks[chosen],
         times=clip.times[chosen],
-        text=encoded.text(triple.prompt),
+        texts=[encoded.text(triple.prompt)],
         latents=encoded.latents(triple.video)[chosen],
-        frames=frames[chosen],
+        frames=frames,
     )
 
 
@@ -127,7 +128,8 @@ class TrainingWindows(Dataset[ClipBatch]):
         if generator.random() < self.perturb_masks:
             kind, strength = KINDS[generator.integers(len(KINDS))], int(generator.integers(1, STRENGTHS + 1))
             masks = perturb(masks, kind, strength, generator)
-        caption, text = ("", self.empty_text) if dropped else (clip.caption, clip.text)
+        which = int(generator.integers(len(clip.captions))) if len(clip.captions) > 1 else 0
+        caption, text = ("", self.empty_text) if dropped else (clip.captions[which], clip.texts[which])
         return replace(_one(clip.id, caption, text, masks, latents[chosen]), positions=[position])
 
 
@@ -147,7 +149,8 @@ class ValidationWindows(Dataset[ClipBatch]):
         clip = self.clips[index]
         if clip.frames is None:
             raise ValueError(f"validation clip {clip.id} was encoded without its frames")
-        return _one(clip.id, clip.caption, clip.text, to_float(clip.masks), clip.latents, frames_to_float(clip.frames))
+        masks, frames = to_float(np.asarray(clip.masks)), frames_to_float(clip.frames)
+        return _one(clip.id, clip.captions[0], clip.texts[0], masks, clip.latents, frames)
 
 
 def collate(batches: list[ClipBatch]) -> ClipBatch:

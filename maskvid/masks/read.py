@@ -1,27 +1,40 @@
-"""Masks out of videos, folders of pictures, single pictures and npz files."""
+"""Masks out of videos, pictures, arrays and run lengths: white is foreground, whatever they were saved as."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from maskvid.errors import UserError
-from maskvid.media.arrays import masks_of_npz
+from maskvid.media.arrays import ARRAY_SUFFIXES, find_stack, pictures
 from maskvid.media.container import decoded, open_video
-from maskvid.media.pictures import IMAGE_SUFFIXES, images_in, read_image
+from maskvid.media.frames import frame_count
+from maskvid.media.pictures import IMAGE_SUFFIXES, images_in, is_picture, page, pages, sixteen_bits
+from maskvid.media.rle import RLE_SUFFIX, read_runs
+
+VOID = 255
+"""Number of an indexed picture that says "not annotated" (PASCAL VOC, YouTube-VOS): no foreground."""
 
 # A lossy codec leaves a haze of a few levels around pure black and pure white; without clipping it would count as a
 # little foreground everywhere.
 _CODEC_HAZE = 12
 
 
-def iter_masks(path: Path) -> Iterator[np.ndarray]:
-    """Yield the masks of a video, a PNG folder, an npz file or a single picture one at a time.
+def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterator[np.ndarray]:
+    """Yield the masks of a video, a picture folder, a picture, an npz or npy file or COCO's run lengths, one at a time.
 
-    Palette PNGs (DAVIS) hold object numbers: every number above 0 is foreground. Arrays and grey pictures whose
-    largest value is 1 are taken as 0/1. The npz array is the one named `masks`, or else the first that is not `fps`.
+    Videos and grey pictures are read by their brightness. Indexed pictures whose colours are black and white as well;
+    others (DAVIS) hold object numbers: every number above 0 is foreground, but for 255, which means "not annotated".
+    Of pictures with an alpha channel that varies, that channel is the mask. Whatever has 1 as its largest value is
+    taken as 0/1. An npz array is the one named `masks`, or else the first that is not `fps`; (f, k, h, w) are k
+    objects.
+
+    Args:
+        path: Of the masks.
+        objects: Numbers of the objects that are the foreground, from 1 on, where there are several; None is all.
 
     Yields:
         uint8 (h, w), 255 is foreground, at native size.
@@ -29,40 +42,136 @@ def iter_masks(path: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: Missing or unreadable source, values outside the range, or pictures of different sizes.
     """
-    if not path.exists():
+    if not path.is_dir() and not path.exists():
         raise UserError(f"missing file: {path}")
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        yield from _picture_masks(path)
-    elif path.suffix.lower() == ".npz":
-        yield from masks_of_npz(path)
+    suffix = path.suffix.lower()
+    if path.is_dir() or is_picture(path):
+        yield from _picture_masks(path, objects)
+    elif suffix in ARRAY_SUFFIXES:
+        yield from _array_masks(path, objects)
+    elif suffix == RLE_SUFFIX:
+        yield from (_joined(runs, objects, path) * np.uint8(255) for runs in read_runs(path))
     else:
-        for frame in decoded(open_video(path), path):
+        _refuse_objects(objects, path)
+        for frame in decoded(open_video(path)):
             grey = frame.mean(axis=2)
             stretched = (grey - _CODEC_HAZE) * (255 / (255 - 2 * _CODEC_HAZE))
             yield np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
 
 
-def _picture_masks(path: Path) -> Iterator[np.ndarray]:
-    pictures = images_in(path) if path.is_dir() else [path]
-    if not pictures:
+def _picture_masks(path: Path, objects: Collection[int] | None) -> Iterator[np.ndarray]:
+    files = images_in(path) if path.is_dir() else [path]
+    if not files:
         raise UserError(f"no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in folder {path}")
+
+    def values() -> Iterator[np.ndarray]:
+        for file in files:
+            for image in [page(file)] if path.is_dir() else pages(file):
+                yield _values(image, objects, file)
+
+    # 0/1 pictures: judged over the whole sequence, since a single frame may hold no foreground at all
+    top = _top(values())
     size: tuple[int, ...] | None = None
-    loaded = []
-    for picture in pictures:
-        image = read_image(picture)
-        if image.mode == "P":
-            mask = np.where(np.asarray(image) > 0, 255, 0).astype(np.uint8)
-        elif image.mode.startswith("I"):
-            mask = np.rint(np.asarray(image) / 257).astype(np.uint8)  # 16 bits to 8
-        else:
-            mask = np.asarray(image.convert("L"))
+    for index, mask in enumerate(values()):
         size = size or mask.shape
         if mask.shape != size:
             raise UserError(
-                f"{picture} is {mask.shape[1]}x{mask.shape[0]} but the first mask of its folder is "
-                f"{size[1]}x{size[0]}; every mask of a clip must have one size"
+                f"{files[min(index, len(files) - 1)]} is {mask.shape[1]}x{mask.shape[0]} but the first mask of its "
+                f"folder is {size[1]}x{size[0]}; every mask of a clip must have one size"
             )
-        loaded.append(mask)
-    # 0/1 pictures: judged over the whole sequence, since a single frame may hold no foreground at all
-    binary = max(int(mask.max()) for mask in loaded) == 1
-    yield from (mask * np.uint8(255) if binary else mask for mask in loaded)
+        yield _to_uint8(mask, top, path)
+
+
+def _values(image: Image.Image, objects: Collection[int] | None, path: Path) -> np.ndarray:
+    """What a picture says of each pixel, (h, w): brightness, opacity, or 255 where an object stands."""
+    if image.mode == "P" and not image.has_transparency_data:
+        numbers = np.asarray(image)
+        used = np.unique(numbers)
+        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        colours = {tuple(palette[number]) if number < len(palette) else () for number in used}
+        if objects is not None or not colours <= {(0, 0, 0), (255, 255, 255)}:
+            chosen = (numbers > 0) & (numbers != VOID) if objects is None else np.isin(numbers, list(objects))
+            return np.where(chosen, 255, 0).astype(np.uint8)
+    _refuse_objects(objects, path)
+    if image.mode == "F":
+        return np.asarray(image)
+    if image.mode.startswith("I"):
+        return sixteen_bits(image, path)
+    if image.has_transparency_data:
+        whole = image.convert("RGBA")
+        alpha, grey = np.asarray(whole.getchannel("A")), np.asarray(whole.convert("L"))
+        if alpha.min() != alpha.max() or not alpha.any():
+            if alpha.any() and set(np.unique(grey)) == {0, 255} and ((grey > 127) != (alpha > 127)).any():
+                raise UserError(
+                    f"{path} has two masks that differ, its brightness and its alpha channel; save the one meant."
+                )
+            return alpha
+        return grey
+    return np.asarray(image.convert("L"))
+
+
+def _array_masks(path: Path, objects: Collection[int] | None) -> Iterator[np.ndarray]:
+    stack = find_stack(path)
+    several = len(stack.shape) == 4 and not stack.trailing and stack.shape[1] > 1
+    if not several:
+        _refuse_objects(objects, path)
+    top = _top(pictures(stack))
+    for picture in pictures(stack):
+        yield _to_uint8(_joined(picture, objects if several else None, path), top, path)
+
+
+def _joined(picture: np.ndarray, objects: Collection[int] | None, path: Path) -> np.ndarray:
+    """The objects (k, h, w) that are the foreground, as one mask (h, w); a mask (h, w) as it is."""
+    if picture.ndim == 2:
+        return picture
+    if objects is not None:
+        lacking = sorted(number for number in objects if not 1 <= number <= len(picture))
+        if lacking:
+            raise UserError(f"{path} holds objects 1 to {len(picture)}; it has no object {lacking[0]}.")
+        picture = picture[[number - 1 for number in objects]]
+    return picture.max(axis=0)
+
+
+def _top(pictures: Iterator[np.ndarray]) -> float:
+    """The largest value of a sequence, looked for until it says how the values are meant: 0 to 1, to 255, to 65535."""
+    top = 0.0
+    for picture in pictures:
+        top = max(top, float(picture.max()))
+        if top > (255 if picture.dtype == np.uint16 else 1):
+            break
+    return top
+
+
+def _to_uint8(mask: np.ndarray, top: float, path: Path) -> np.ndarray:
+    """A mask with 255 for foreground, of a sequence whose largest value is known."""
+    if mask.dtype == np.uint8 and top > 1:
+        return mask
+    scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 1 / 257  # 16 bits to 8
+    values = mask.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    allowed = 65535 if mask.dtype == np.uint16 else 255
+    if not (low >= 0 and high <= allowed):  # also true for NaN
+        raise UserError(f"{path} has values from {low:g} to {high:g}; expected 0 to 1, or 0 to {allowed}")
+    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+
+
+def _refuse_objects(objects: Collection[int] | None, path: Path) -> None:
+    if objects is not None:
+        raise UserError(
+            f"{path} holds one mask, and no numbered objects to choose from; leave `objects` out, or give indexed "
+            "pictures, an array (f, k, h, w), or run lengths."
+        )
+
+
+def count_masks(path: Path) -> int:
+    """How many masks `iter_masks` yields, without reading them where that is known.
+
+    Raises:
+        UserError: Missing or unreadable source.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix not in {*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, RLE_SUFFIX}:
+        return frame_count(path)
+    if suffix in ARRAY_SUFFIXES:
+        return find_stack(path).shape[0]
+    return sum(1 for _ in (read_runs(path) if suffix == RLE_SUFFIX else pages(path)))

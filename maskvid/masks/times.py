@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from maskvid.errors import UserError
+from maskvid.media.arrays import ARRAY_SUFFIXES, frame_rate
 from maskvid.media.container import open_video
 from maskvid.media.pictures import IMAGE_SUFFIXES
+from maskvid.media.rle import RLE_SUFFIX
 
 _SLACK = 1e-3  # seconds: time stamps are rounded, 1/12 s to 0.083333; no two frames of a video lie so close
 
@@ -21,7 +23,7 @@ def frame_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarr
     number named `fps`; what this project writes does. Folders of pictures and other arrays do not say.
 
     Args:
-        path: Video, folder of pictures, npz or picture, which can be read.
+        path: Video, folder of pictures, array, run lengths or picture, which can be read.
         count: Number of its frames.
         fps: Frames a second, where they are known better than by the file.
 
@@ -33,21 +35,15 @@ def frame_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarr
     """
     if fps is not None:
         return evenly(count, fps, f"{path}: fps")
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return None
-    if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            rate = archive["fps"] if "fps" in archive.files else None
-        if rate is None:
-            return None
-        if rate.ndim or rate.dtype.kind not in "iuf":
-            raise UserError(f"{path}: fps is no number, but {rate.dtype} of shape {rate.shape}; give frames a second.")
-        return evenly(count, float(rate), f"{path}: fps")
-    reader = open_video(path)
-    stamps = np.asarray(reader.get_frame_timestamp(range(count)), np.float64).reshape(count, -1)[:, 0]
-    if not (np.isfinite(stamps).all() and (np.diff(stamps) > 0).all()):
-        return evenly(count, float(reader.get_avg_fps()), f"{path}: fps")  # a container without usable time stamps
-    return stamps - stamps[0]
+    if path.suffix.lower() in {*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, RLE_SUFFIX} or path.is_dir():
+        rate = None if path.is_dir() else frame_rate(path)
+        return None if rate is None else evenly(count, rate, f"{path}: fps")
+    video = open_video(path)
+    if video.times is not None and len(video.times) == count:
+        return video.times
+    if video.rate is None:
+        raise UserError(f"{path}: it does not say when its frames are shown; write it anew (ffmpeg -i).")
+    return evenly(count, video.rate, f"{path}: fps")  # a container without usable time stamps
 
 
 def evenly(count: int, fps: float, name: str = "fps") -> np.ndarray:

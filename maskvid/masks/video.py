@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
-from maskvid.masks.read import iter_masks
+from maskvid.masks.read import count_masks, iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.pictures import IMAGE_SUFFIXES
@@ -26,7 +27,7 @@ def read_masks(
     mask_fps: float | None = None,
     max_foreground: float = MAX_FOREGROUND,
 ) -> torch.Tensor:
-    """Read the masks of a video: from a video, a PNG folder, an npz file or a single picture.
+    """Read the masks of a video, from whatever `iter_masks` reads.
 
     A single picture is held for all frames. Of masks that say their frame rate (videos, and npz files with a number
     named `fps`) the one is taken that is shown at each frame's time; of others each stands for one frame. Masks beyond
@@ -49,22 +50,22 @@ def read_masks(
         UserError: Missing, unreadable, too short, empty or inverted masks.
     """
     path = Path(path).expanduser()
-    masks = [resize_crop(mask, height, width) for mask in iter_masks(path)]
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-        masks = masks * len(at)
+    count = count_masks(path)
+    if count == 1 and path.suffix.lower() in IMAGE_SUFFIXES:
+        chosen = np.zeros(len(at), int)
     else:
-        times = frame_times(path, len(masks), fps=mask_fps)
-        if times is None and clock is not None and len(masks) != len(clock):
+        times = frame_times(path, count, fps=mask_fps)
+        if times is None and clock is not None and count != len(clock):
             raise UserError(
-                f"masks={path} has {len(masks)} frames for the clip's {len(clock)} and does not say its frame rate; "
+                f"masks={path} has {count} frames for the clip's {len(clock)} and does not say its frame rate; "
                 "give mask_fps."
             )
-        if times is None or (mask_fps is None and clock is not None and len(masks) == len(clock)):
-            times = (at if clock is None else clock)[: len(masks)]
+        if times is None or (mask_fps is None and clock is not None and count == len(clock)):
+            times = (at if clock is None else clock)[:count]
         if covered(times, at) < len(at):
             rate = f" at {rate_of(times):.4g} a second" if len(times) > 1 else ""
             raise UserError(
-                f"masks={path} has {len(masks)} frames{rate}, enough for {covered(times, at)} of the {len(at)} asked "
+                f"masks={path} has {count} frames{rate}, enough for {covered(times, at)} of the {len(at)} asked "
                 "for. Give longer masks, ask for fewer frames (num_frames), or slow them down (mask_fps)."
             )
         chosen = shown_at(times, at)
@@ -74,10 +75,14 @@ def read_masks(
                 "held for several frames",
                 stacklevel=2,
             )
-        if covered(at, times) < len(times) or len(times) < len(masks):
-            warnings.warn(f"masks={path} has {len(masks)} frames; those beyond the video's are not used", stacklevel=2)
-        masks = [masks[index] for index in chosen]
-    stack = np.stack(masks)
+        if covered(at, times) < len(times) or len(times) < count:
+            warnings.warn(f"masks={path} has {count} frames; those beyond the video's are not used", stacklevel=2)
+    wanted = set(chosen.tolist())
+    read = islice(iter_masks(path), int(chosen[-1]) + 1)  # no more are kept or read than are asked for
+    kept = {index: resize_crop(mask, height, width) for index, mask in enumerate(read) if index in wanted}
+    if len(kept) < len(wanted):
+        raise UserError(f"masks={path} says that it has {count} frames, and {len(kept)} can be read; write it anew.")
+    stack = np.stack([kept[index] for index in chosen.tolist()])
     faults = mask_faults(stack, max_foreground=max_foreground)
     if faults:
         raise UserError(f"masks={path}: " + "; ".join(faults))

@@ -31,7 +31,7 @@ def other_count(folder):
 
 
 def other_size(folder):
-    np.savez(folder / "bad.npz", masks=make_masks(FRAMES, 16, 24))
+    np.savez(folder / "bad.npz", masks=make_masks(FRAMES, 24, 24))
 
 
 def empty(folder):
@@ -53,7 +53,7 @@ def inverted(folder):
             "too short: 9 frames, whose last is shown 1 s after the first, but num_frames=4 at data.fps=2.66667 needs",
         ),
         (other_count, "frame-count mismatch: video has 10 frames over 1.12 s"),
-        (other_size, "size mismatch: video is 48x32"),
+        (other_size, "shape mismatch: video is 48x32"),
         (empty, "empty mask"),
         (inverted, "inverted mask"),
     ],

@@ -181,7 +181,7 @@ def test_some_windows_show_boxes_and_nothing_else_changes():
     masks = np.zeros((8, 16, 24), np.uint8)
     masks[:, 4:8, 2] = masks[:, 4, 2:9] = 255  # an L, which is not its own box
     text = {"text": torch.ones(4, 3), "subject": torch.ones(4)}
-    clip = EncodedClip("a", "a fox", masks, np.arange(8) / 8, text, torch.randn(8, 4, 4, 6))
+    clip = EncodedClip("a", ["a fox"], masks, np.arange(8) / 8, [text], torch.randn(8, 4, 4, 6))
     common = {"num_frames": 4, "fps": 4, "seed": 5, "prompt_dropout": 0.3, "empty_text": text}
     plain, boxed = (TrainingWindows([clip], box_masks=share, **common) for share in (0.0, 0.5))
     count = 0

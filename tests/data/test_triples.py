@@ -40,8 +40,12 @@ def test_metadata_errors_name_the_line(tmp_path, line):
     write_triple(tmp_path, "a")
     with (tmp_path / "metadata.jsonl").open("a") as handle:
         handle.write(line + "\n")
-    with pytest.raises(UserError, match="line 2"):
-        read_triples(tmp_path)
+    report = check_sets({"train": [tmp_path]}, NEEDS)
+    assert [clip.triple.id for clip in report.accepted["train"]] == ["a"]
+    (rejected,) = report.rejected["train"]
+    assert rejected.triple.id == "line-2"
+    assert len(rejected.reasons) == 1
+    assert "metadata.jsonl, line 2: " in rejected.reasons[0]
 
 
 def test_sidecar_layout(tmp_path):
@@ -70,7 +74,7 @@ def test_sidecars_that_lack_a_part_are_listed(tmp_path):
     reasons = {clip.triple.id: "; ".join(clip.reasons) for clip in rejected}
     assert "no caption" in reasons["a"]
     assert "no mask" in reasons["a"]
-    assert "missing file" in reasons["b"]
+    assert "no video beside b.txt" in reasons["b"]
 
 
 @pytest.mark.parametrize("captions", ["json", "txt", "sidecar"])

@@ -9,7 +9,7 @@ from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
-from maskvid.media.frames import iter_frames, probe
+from maskvid.media.frames import frame_count, iter_frames
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures
 
 
@@ -54,7 +54,7 @@ def test_a_decoded_video_equals_its_frames_within_the_codec(tmp_path):
     read = np.stack(list(iter_frames(path)))
     assert read.shape == frames.shape
     assert np.abs(read.astype(int) - frames).mean() < 4
-    assert (probe(path).frames, probe(path).height, probe(path).width) == (6, 64, 96)
+    assert (frame_count(path), *next(iter_frames(path)).shape[:2]) == (6, 64, 96)
 
 
 @pytest.mark.parametrize("width", [16, 20, 48, 50, 72, 200])
@@ -99,7 +99,7 @@ def test_arrays_that_are_no_masks(tmp_path, array, words):
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "m.npz", masks=np.array([{"code": 1}], dtype=object))
-    with pytest.raises(UserError, match="unreadable npz"):
+    with pytest.raises(UserError, match="objects, which are never unpickled"):
         list(iter_masks(tmp_path / "m.npz"))
 
 
