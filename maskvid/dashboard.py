@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("dashboard")  # before the imports below, which take seconds
 
 from typing import TYPE_CHECKING, Any
