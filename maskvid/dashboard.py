@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.metrics.conventions import CONVENTIONS
 
@@ -102,4 +102,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,6 @@ if __name__ == "__main__":
     stopping.listen()
     answer_help("edit")  # before the imports below, which take seconds
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from omegaconf import DictConfig
 from maskvid.config import CONF, register
 from maskvid.data.decode import read_clip
 from maskvid.description import Description
-from maskvid.entry import entry_point, quote_values, refuse_given
+from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.times import evenly
@@ -81,5 +80,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

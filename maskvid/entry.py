@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -139,6 +140,14 @@ def mistakes_told() -> Iterator[None]:
             raise
         print_error(message)
         sys.exit(1)
+
+
+def run(main: Callable[[], Any]) -> None:
+    """What `python -m maskvid.PROGRAM` does: arguments are taken as they are typed, Hydra's errors told as ours."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints what goes wrong before it comes here
+    sys.argv[1:] = quote_values(sys.argv[1:])
+    with mistakes_told():
+        main()
 
 
 def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

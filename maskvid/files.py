@@ -62,14 +62,21 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     except UserError:
         raise
     except Exception as error:
-        # other libraries say it each in their own way, so the disk itself is asked
-        reason = error if isinstance(error, OSError) and error.errno in DISK else _disk_says(temporary)
+        # other libraries say it each in their own way, so the disk itself is asked where they do not
+        reason = _number_of(error) or _disk_says(temporary)
         if reason is None:
             raise
         raise _refused(path, reason) from error
     finally:
         os.close(lock)
         shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _number_of(error: Exception) -> OSError | None:
+    """The disk's error that an exception is, or (safetensors) speaks of."""
+    spoken = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(spoken[1]) if spoken else None
+    return OSError(number, os.strerror(number)) if number in DISK and number is not None else None
 
 
 def _disk_says(temporary: Path) -> OSError | None:

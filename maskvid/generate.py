@@ -9,7 +9,6 @@ if __name__ == "__main__":
     stopping.listen()
     answer_help("generate")  # before the imports below, which take seconds
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from rich.console import Console
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, register
 from maskvid.description import Description
-from maskvid.entry import entry_point, quote_values, refuse_given
+from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
@@ -122,5 +121,4 @@ def print_files(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

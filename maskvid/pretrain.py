@@ -10,7 +10,6 @@ if __name__ == "__main__":
     answer_help("pretrain")  # before the imports below, which take seconds
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from maskvid.config import CONF
-from maskvid.entry import entry_point, expand_home, quote_values
+from maskvid.entry import entry_point, expand_home, run
 from maskvid.errors import UserError
 from maskvid.world.pictures import Pictures
 
@@ -168,5 +167,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

@@ -10,7 +10,6 @@ if __name__ == "__main__":
     answer_help("train")  # before the imports below, which take seconds
 
 import logging
-import sys
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -33,7 +32,7 @@ from maskvid.config import CONF, instantiate, plain, register
 from maskvid.data import MaskVidDataModule
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
 from maskvid.diffusion.scheduler import make_scheduler
-from maskvid.entry import check, entry_point, quote_values
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, clear_temporaries
 from maskvid.launch import check_launch
@@ -290,6 +289,8 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
     try:
         if config.method.trained:
             trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
+            if stopping.asked is not None:  # behind the last step
+                stopping.stop()
         if not adapter.written:  # nothing was to be tuned, or all steps were done already when it was stopped
             adapter.write(trainer, module)
         if data.validation_names:
@@ -336,5 +337,4 @@ def print_files(run_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

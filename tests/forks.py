@@ -77,7 +77,7 @@ def run_program(
 def _main(program: str, arguments: list[str], folder: Path, texts: list[Path], largest_file: int | None) -> None:
     for stream, path in zip((1, 2), texts, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", closefd=False), write_through=True) for n in (1, 2))
+    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
     os.chdir(folder)
     os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": os.environ.get("WANDB_MODE", "offline")}
     if largest_file is not None:
@@ -85,9 +85,9 @@ def _main(program: str, arguments: list[str], folder: Path, texts: list[Path], l
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     module = importlib.import_module(f"maskvid.{program}")
     module.stopping.listen()
-    sys.argv = [f"maskvid.{program}", *module.quote_values(arguments)]
+    sys.argv = [f"maskvid.{program}", *arguments]
     try:
-        module.main()
+        module.run(module.main)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
     except BaseException:

@@ -29,17 +29,14 @@ class StopWell(Callback):
         """Configure: `adapter` writes the adapter."""
         self.adapter = adapter
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals back from Lightning, which would end the run with status 0."""
-        stopping.listen()
-
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """As above; a validation is left at once, for nothing is lost by it."""
         stopping.listen()
         stopping.at_once()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let steps be finished."""
+        """Take the signals back from Lightning, which would end the run with status 0, and let steps be finished."""
+        stopping.listen()
         self._let_finish(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
