@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from maskvid.data.windows import collate
 from tests.test_module import build, validation_batch
 
 
@@ -53,7 +54,7 @@ def test_both_passes_of_guidance_see_the_masks_and_differ_in_the_prompt_alone(ov
 def test_a_video_starts_from_noise_that_its_frames_share_as_configured(overrides):
     quick = ["sampling.num_inference_steps=1", "sampling.guidance_scale=1"]
     module, data = build(overrides, *quick, "method.noise.sampling_alpha=0.9")
-    batch = validation_batch(data)
+    batch = collate(list(data.val_dataloader()[0]))
     calls = watch_passes(module.eval())
     for seed in (1, 2):
         module.sampler.with_seed(seed).generate(batch, batch.latents[:, 0])
