@@ -209,7 +209,9 @@ def _stream(container: Any) -> Any:
         kinds = ", ".join(sorted({other.type for other in container.streams})) or "nothing"
         raise ValueError(f"it holds no pictures, only {kinds}")
     codec = stream.codec_context
-    if not 0 < codec.width * codec.height <= LARGEST:
+    if not codec.width * codec.height:
+        raise ValueError(f"no picture of its {codec.name} can be decoded; it may be cut off")
+    if codec.width * codec.height > LARGEST:
         raise ValueError(f"pictures of {_size(codec)}; at most {LARGEST} pixels are read")
     return stream
 
@@ -241,7 +243,7 @@ def _filters(container: Any, stream: Any, frame: Any) -> tuple[Filter, ...]:
 
 
 def _cut(container: Any, stream: Any) -> tuple[int, ...]:
-    """Pixels that the container hides, left, right, top and bottom, of which PyAV knows by FFmpeg's description alone."""
+    """Pixels that the container hides: left, right, top and bottom. PyAV tells of them in FFmpeg's description alone."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
@@ -254,7 +256,7 @@ def _cut(container: Any, stream: Any) -> tuple[int, ...]:
 
 
 def _matrix(frame: Any) -> tuple[int, ...]:
-    """The display matrix [a, b, u, c, d, v, x, y, w] that comes with a frame, in its fixed point numbers, or nothing."""
+    """The display matrix [a, b, u, c, d, v, x, y, w] of a frame, in its fixed point numbers, or nothing."""
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             return tuple(int(value) for value in np.frombuffer(bytes(data), np.int32)[:9])
