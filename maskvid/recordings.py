@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
+from rich.progress import track
 
 from maskvid.data.check import FOLDER_FPS
 from maskvid.data.decode import decode_frames, frames_to_float, read_clip
@@ -20,6 +21,7 @@ from maskvid.masks.video import read_masks
 from maskvid.media.container import VIDEO_SUFFIXES
 from maskvid.media.frames import iter_frames
 from maskvid.media.pictures import images_in
+from maskvid.media.regular import is_folder
 from maskvid.prompt import parse_prompt
 
 
@@ -55,7 +57,7 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
     Raises:
         UserError: No such file, masks or prompt given for a folder, or sizes and frame counts that do not fit.
     """
-    for triple, sized_by in _triples(config):
+    for triple, sized_by in track(_triples(config), "Scoring videos", transient=True):
         if triple.faults:
             raise UserError(f"{triple.video}: {'; '.join(triple.faults)}")
         if not triple.video.exists():
@@ -93,9 +95,7 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
 def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
     """The videos with their masks, and the masks whose size each is scored at."""
     videos = Path(config.videos).expanduser()
-    if not videos.exists():
-        raise UserError(f"videos={videos}: no such file or folder.")
-    if videos.is_dir() and not _is_frame_folder(videos):
+    if is_folder(videos) and not _is_frame_folder(videos):
         if config.masks is not None or config.prompt is not None:
             raise UserError(
                 f"videos={videos} is a folder, in which masks and captions lie beside the videos; masks= and prompt= "

@@ -23,6 +23,7 @@ from maskvid.description import Description, read_description
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name
+from maskvid.media.regular import is_folder
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
@@ -208,9 +209,11 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
     check_output(output_folder(config))
     clear_temporaries(output_folder(config))
     for key in ("masks", "source", "first_frame"):
-        path = config.get(key)
-        if path is not None and not Path(path).exists():
-            raise UserError(f"{key}={path}: no such file or folder.")
+        if (path := config.get(key)) is not None:
+            try:
+                is_folder(Path(path))
+            except UserError as error:
+                raise UserError(f"{key}: {error}") from error
     device = device_of(config)
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -23,7 +23,7 @@ from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.stack import MaskStack
 from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
-from maskvid.media.frames import iter_frames
+from maskvid.media.frames import measure
 from maskvid.media.pictures import frame_number, images_in
 from maskvid.prompt import Prompt
 
@@ -157,36 +157,43 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
     if triple.broken:
         return Rejected(triple, tuple(reasons))
     reasons += [] if triple.caption else ["no caption"]
-    masks = MaskStack()
-    video = _measure(triple.video, iter_frames(triple.video), reasons)
-    mask = None
-    if triple.mask:
-        # masks are kept at the model's size from this one pass; frames are not, clips may be long
-        mask = _measure(
-            triple.mask,
-            iter_masks(triple.mask, objects=triple.objects),
-            reasons,
-            keep=lambda frame: masks.append(resize_crop(frame, requirements.height, requirements.width)),
-        )
-    else:
-        reasons.append("no mask found for this video")
-    times = None
-    if video:
-        times = _times(triple, video[0], requirements, reasons)
+    video, times = None, None
+    try:
+        video = count, rows, columns = measure(triple.video)
+        times = _times(triple, count, requirements, reasons)
+    except UserError as error:
+        reasons.append(str(error))
+    masks, mask = _masks(triple, requirements, reasons)
     if video and mask and triple.mask:
         reasons += _unpaired(triple.video, triple.mask)
-        if video[0] != mask[0]:
+        if count != len(masks):
             masks = _following(triple, times, masks, reasons)
-        if not _same_shape(video[1:], mask[1:]):
+        if not _same_shape((rows, columns), mask):
             reasons.append(
-                f"shape mismatch: video is {video[2]}x{video[1]}, mask {triple.mask} is {mask[2]}x{mask[1]}; masks may "
+                f"shape mismatch: video is {columns}x{rows}, mask {triple.mask} is {mask[1]}x{mask[0]}; masks may "
                 "be smaller or larger, but of the video's proportions"
             )
-    if mask and len(masks):
+    if mask:
         reasons += mask_faults(masks, max_foreground=requirements.max_foreground)
         if not reasons and times is not None:
             return CheckedClip(triple, masks, times)
     return Rejected(triple, tuple(reasons))
+
+
+def _masks(triple: Triple, requirements: Requirements, reasons: list[str]) -> tuple[MaskStack, tuple[int, int] | None]:
+    """The masks of a triple at the model's size, and rows and columns of their own; None where they cannot be read."""
+    masks, size = MaskStack(), None
+    if triple.mask is None:
+        reasons.append("no mask found for this video")
+        return masks, None
+    try:
+        for mask in iter_masks(triple.mask, objects=triple.objects):
+            size = mask.shape
+            masks.append(resize_crop(mask, requirements.height, requirements.width))
+    except UserError as error:
+        reasons.append(str(error))
+        return masks, None
+    return masks, size
 
 
 def _same_shape(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
@@ -209,13 +216,9 @@ def _unpaired(video: Path, mask: Path) -> list[str]:
     return [f"frames and masks are numbered differently ({' and '.join(alone)}); give each pair one number"]
 
 
-def _times(triple: Triple, count: int, requirements: Requirements, reasons: list[str]) -> np.ndarray | None:
-    """When the frames of a video are shown, and whether a window can be cut from them."""
-    try:
-        times = frame_times(triple.video, count, fps=triple.fps)
-    except UserError as error:
-        reasons.append(str(error))
-        return None
+def _times(triple: Triple, count: int, requirements: Requirements, reasons: list[str]) -> np.ndarray:
+    """When the frames of a video are shown; reasons are added if no window can be cut from them."""
+    times = frame_times(triple.video, count, fps=triple.fps)
     if times is None:
         times = evenly(count, requirements.folder_fps)
     wanted = f"num_frames={requirements.num_frames} at data.fps={requirements.fps:g} needs {requirements.seconds:.3g} s"
@@ -317,23 +320,3 @@ def enforce(report: Report, on_reject: OnReject) -> None:
     for name, clips in report.accepted.items():
         if not clips:
             raise UserError(f"data set {name} has no usable clip left; see the reasons above")
-
-
-def _measure(
-    path: Path, frames: Iterator[np.ndarray], reasons: list[str], keep: Callable[[np.ndarray], None] | None = None
-) -> tuple[int, int, int] | None:
-    """Frame count and size by decoding everything: a container's own count is no proof that its frames can be read."""
-    count, rows, columns = 0, 0, 0
-    try:
-        for frame in frames:
-            count += 1
-            rows, columns = frame.shape[:2]
-            if keep:
-                keep(frame)
-    except UserError as error:
-        reasons.append(str(error))
-        return None
-    if count == 0:
-        reasons.append(f"{path} holds no frames")
-        return None
-    return count, rows, columns

@@ -14,7 +14,7 @@ from maskvid.masks.resample import resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.frames import frame_count, iter_frames
 
-DECODE_VERSION = 2
+DECODE_VERSION = 3
 """Raise it when decoding changes the numbers it returns: cached latents are then encoded anew."""
 
 
@@ -91,4 +91,4 @@ def frames_at(path: Path, indices: np.ndarray, height: int, width: int) -> np.nd
 
 def frames_to_float(frames: np.ndarray) -> torch.Tensor:
     """Turn uint8 (f, h, w, 3) into float32 (f, 3, h, w) in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1)

@@ -11,11 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
 from maskvid.media.arrays import ARRAY_SUFFIXES
 from maskvid.media.container import VIDEO_SUFFIXES
 from maskvid.media.pictures import images_in
-from maskvid.media.regular import refuse_special
+from maskvid.media.regular import is_folder, refuse_special
 from maskvid.media.rle import RLE_SUFFIX
 from maskvid.prompt import Prompt, Span, parse_prompt
 
@@ -105,10 +105,11 @@ def read_triples(folder: str | Path) -> list[Triple]:
     """
     root = resolve_folder(folder)
     try:
+        if not is_folder(root.absolute()):
+            raise UserError(f"{root.absolute()} is no folder.")
         listed = {entry.name.lower(): entry for entry in sorted(root.iterdir()) if _is_data(entry)}
-    except (OSError, ValueError) as error:
-        reason = "is no folder" if root.exists() else f"does not exist (looked at {root.absolute()})"
-        raise UserError(f"data folder {folder} {reason}") from error
+    except (OSError, UserError) as error:
+        raise UserError(f"data folder {folder}: {said(error)}") from error
     if "metadata.jsonl" in listed and not listed["metadata.jsonl"].is_dir():
         triples = _read_metadata(listed["metadata.jsonl"])
     elif (root / "JPEGImages").is_dir():

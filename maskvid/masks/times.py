@@ -11,6 +11,7 @@ from maskvid.errors import UserError
 from maskvid.media.arrays import ARRAY_SUFFIXES, frame_rate
 from maskvid.media.container import open_video
 from maskvid.media.pictures import IMAGE_SUFFIXES
+from maskvid.media.regular import is_folder
 from maskvid.media.rle import RLE_SUFFIX
 
 _SLACK = 1e-3  # seconds: time stamps are rounded, 1/12 s to 0.083333; no two frames of a video lie so close
@@ -35,8 +36,9 @@ def frame_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarr
     """
     if fps is not None:
         return evenly(count, fps, f"{path}: fps")
-    if path.suffix.lower() in {*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, RLE_SUFFIX} or path.is_dir():
-        rate = None if path.is_dir() else frame_rate(path)
+    folder = is_folder(path)
+    if folder or path.suffix.lower() in {*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, RLE_SUFFIX}:
+        rate = None if folder else frame_rate(path)
         return None if rate is None else evenly(count, rate, f"{path}: fps")
     video = open_video(path)
     if video.times is not None and len(video.times) == count:

@@ -91,4 +91,4 @@ def read_masks(
 
 def to_float(masks: np.ndarray) -> torch.Tensor:
     """Turn uint8 (f, h, w), 255 is foreground, into float32 (f, 1, h, w) in [0, 1]."""
-    return torch.from_numpy(masks).float().div(255).unsqueeze(1)
+    return torch.from_numpy(masks).float().div_(255).unsqueeze(1)

@@ -9,7 +9,8 @@ import numpy as np
 
 from maskvid.errors import UserError
 from maskvid.media.container import decoded, open_video
-from maskvid.media.pictures import IMAGE_SUFFIXES, images_in, is_picture, read_frame
+from maskvid.media.pictures import IMAGE_SUFFIXES, images_in, read_frame
+from maskvid.media.regular import is_folder
 
 
 def iter_frames(path: Path) -> Iterator[np.ndarray]:
@@ -21,14 +22,12 @@ def iter_frames(path: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: Missing or unreadable source, or pictures of different sizes in one folder.
     """
-    if not path.is_dir() and not is_picture(path):
+    pictures = _pictures(path)
+    if pictures is None:
         yield from decoded(open_video(path))
         return
     size: tuple[int, ...] | None = None
-    found = images_in(path) if path.is_dir() else [path]
-    if not found:
-        raise UserError(f"no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in folder {path}")
-    for picture in found:
+    for picture in pictures:
         frame = read_frame(picture)
         size = size or frame.shape
         if frame.shape != size:
@@ -40,14 +39,33 @@ def iter_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def frame_count(path: Path) -> int:
-    """How many frames `iter_frames` yields, without decoding them where that is known.
+    """How many frames `iter_frames` yields.
 
     Raises:
         UserError: Missing or unreadable source.
     """
-    if path.is_dir():
-        return len(images_in(path))
-    if is_picture(path):
-        return 1
-    video = open_video(path)
-    return sum(1 for _ in decoded(video)) if video.times is None else len(video.times)
+    pictures = _pictures(path)
+    return open_video(path).count if pictures is None else len(pictures)
+
+
+def measure(path: Path) -> tuple[int, int, int]:
+    """Number, rows and columns of what `iter_frames` yields, all of which is decoded for it.
+
+    Raises:
+        UserError: See `iter_frames`.
+    """
+    if _pictures(path) is None:
+        video = open_video(path)
+        return video.count, *video.size
+    sizes = [frame.shape[:2] for frame in iter_frames(path)]
+    return len(sizes), *sizes[0]
+
+
+def _pictures(path: Path) -> list[Path] | None:
+    """The pictures that a folder holds or a path names; None for a video."""
+    if not is_folder(path):
+        return [path] if path.suffix.lower() in IMAGE_SUFFIXES else None
+    found = images_in(path)
+    if not found:
+        raise UserError(f"no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}) in folder {path}")
+    return found

@@ -31,11 +31,6 @@ def images_in(folder: Path) -> list[Path]:
     return sorted((path for path in found if not path.name.startswith(".")), key=order)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path names a picture, by its suffix."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
-
-
 def frame_number(path: Path) -> int | None:
     """The last number in a picture's name, which counts the frames; None where it has none."""
     numbers = re.findall(r"\d+", path.stem)
