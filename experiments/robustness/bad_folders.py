@@ -42,6 +42,8 @@ ODD: dict[str, Callable[[Path], object]] = {
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
     "a link to its folder": lambda path: path.symlink_to("."),
 }
+EMPTY = ("a folder", "a link to its folder")
+"""Beside a clip they are folders without pictures, which are no clips."""
 
 NAMES = (
     "a b", " first", "last ", "-x", "--help", "a,b", "a=b", "[a]", "{a}", "(1)", "a'b", 'a"b', "a\\b", "a\nb", "a\tb", "50%", "%s", "#1", "*",
@@ -194,7 +196,7 @@ def crowd(folder: Path) -> None:
     """A good clip among clips that are broken in every way: one bad clip stops no other."""
     beside(folder)
     for name, make in ODD.items():
-        if name != "a folder":
+        if name not in EMPTY:
             make(folder / f"{name.replace(' ', '-').replace('/', '_')}.mp4")
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "cut.mp4").write_bytes(material.video()[:900])
@@ -216,7 +218,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], Want | dict[str, Want]]] = {
     "two videos of one name": (lambda folder: beside(folder) or (folder / "clip.mkv").write_bytes(material.video("mkv")), REJECT),
     "names in capitals": (lambda folder: beside(folder, "CLIP") or [path.rename(path.with_suffix(path.suffix.upper())) for path in folder.iterdir()], UNSURE),
     "links": (linked, {"clip": GOOD}),
-    "everything at once": (crowd, {"clip": GOOD, **{name: REJECT for name in ["empty", "cut", *(odd.replace(" ", "-").replace("/", "_") for odd in ODD if odd != "a folder")]}}),
+    "everything at once": (crowd, {"clip": GOOD, **{name: REJECT for name in ["empty", "cut", *(odd.replace(" ", "-").replace("/", "_") for odd in ODD if odd not in EMPTY)]}}),
     "DAVIS": (sequence(lambda frames, masks: None), {"clip": GOOD}),
     "DAVIS, the same gap in both": (sequence(both_without), {"clip": Want(FRAMES - 1)}),
     "DAVIS, a mask missing": (sequence(lambda frames, masks: without(masks, 5)), REJECT),

@@ -19,6 +19,8 @@ from experiments.robustness.material import FRAMES, SHARE
 from experiments.robustness.programs import asked, clips, first_frame, first_of, generating, masks_of
 
 KIND = "large"
+CROPPED = 960 * 540 / (3240 * 2160)
+"""Foreground of 16:9 masks, cropped to 3:2."""
 
 
 def stack(path: Path, count: int, height: int, width: int, kind: str) -> None:
@@ -105,11 +107,12 @@ def cases(run: Path) -> Iterator[Case]:
         "12,000 masks": (12_000, 64, 96, "|u1"),
         "12,000 masks in float32": (12_000, 64, 96, "<f4"),
     }.items():
-        yield masks_of(run, KIND, name, "m.npz", lambda path, s=size: stack(path, *s))
+        share = CROPPED if size[1] == 2160 else SHARE
+        yield masks_of(run, KIND, name, "m.npz", lambda path, s=size: stack(path, *s), share)
     yield masks_of(run, KIND, "4,000 masks as run lengths", "m.json", lengths)
     for form in ("PNG", "JPEG", "TIFF"):
         yield first_frame(run, KIND, f"a first frame of 8K, {form}", f"first.{form.lower()}", lambda f=form: picture(7680, 4320, f), right=True)
-    yield clips(KIND, "2,000 clips", lambda folder: many(folder, 2000), {str(n): Want(FRAMES) for n in range(2000)})
+    yield clips(KIND, "1,000 clips", lambda folder: many(folder, 1000), {str(n): Want(FRAMES) for n in range(1000)}, seconds=200)
     yield clips(KIND, "a clip of 12,000 frames", long(12_000), Want(12_000))
     yield clips(KIND, "a clip of 4K, masks of 4K", film, Want(FRAMES))
     yield clips(KIND, "a clip of 8K, pictures", pictures, Want(FRAMES))

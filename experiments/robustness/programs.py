@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -20,7 +21,7 @@ from experiments.robustness.case import (
     refusal,
     share_of,
 )
-from experiments.robustness.forks import Forks, Launch
+from experiments.robustness.forks import SECONDS, Forks, Launch
 from experiments.robustness.material import SHARE, frames, good_clip, metadata, row
 from tests.backbones import save_backbone
 
@@ -85,7 +86,8 @@ def dry_run(folder: Path, *more: str, data: str = "data") -> Launch:
 
 
 def clips(
-    kind: str, name: str, build: Callable[[Path], None], wanted: Want | Mapping[str, Want], *names: str
+    kind: str, name: str, build: Callable[[Path], object], wanted: Want | Mapping[str, Want], *names: str,
+    seconds: float = SECONDS,
 ) -> Case:
     """A data folder, listed by a dry run.
 
@@ -95,13 +97,14 @@ def clips(
         build: Fills the folder.
         wanted: What is right for each clip, or for the only one.
         names: One of them must stand in the refusal of the whole folder; the folder's own name will do.
+        seconds: After which the dry run is taken to hang.
     """
     wants = {"*": wanted} if isinstance(wanted, Want) else wanted
 
     def play(folder: Path) -> Play:
         (folder / "data").mkdir()
         build(folder / "data")
-        return listing((yield dry_run(folder)), wants, *names, "data")
+        return listing((yield replace(dry_run(folder), seconds=seconds)), wants, *names, "data")
 
     return Case(kind, name, play)
 
