@@ -14,6 +14,9 @@ from maskvid.errors import UserError
 SEEDS = 2**32 - 1
 """The largest seed that NumPy and PyTorch both take."""
 
+PIXELS, FRAMES, THREADS = 2**13, 2**14, 2**10
+"""The largest side of a video, its most frames, and processor threads: beyond them it is a slip of the finger."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -46,7 +49,7 @@ class Bounds:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.above is not None:
-            return f"more than {self.above:g}"
+            return f"more than {self.above:g}" + ("" if self.high is None else f", at most {self.high:g}")
         if self.high is not None:
             return f"{self.low:g} to {self.high}"
         return f"{self.low:g} or more"

@@ -13,7 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from maskvid.bounds import SEEDS, bounded
+from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, GenerateConfig, ReportConfig
 from maskvid.settings import Noise, Optim, Sampling
@@ -98,7 +98,10 @@ class TrainConfig:
         metrics: The encoders that judge.
         seed: Everything drawn is a function of this and the position, or the clip.
         run_dir: Where everything of the run is written.
-        ckpt_path: A checkpoint to go on from, or `last`: this run directory's newest.
+        overwrite: Whether the results of another run in `run_dir` are replaced.
+        ckpt_path: A checkpoint to go on from; `last` is this run directory's newest, `auto` as well, where there is
+            one, and else a beginning.
+        init_adapter: Run directory or adapter folder whose weights training begins with, with new rates.
         optimized_metric: The final figure, `<set>/<metric>`, that a hyperparameter search looks at.
         shard_backbone: Whether the frozen U-Net's weights are shared out among the processes (`trainer=fsdp`).
         threads: Processor threads; null leaves PyTorch's choice.
@@ -116,10 +119,12 @@ class TrainConfig:
     metrics: Any = field(default_factory=dict)
     seed: int = bounded(0, low=0, high=SEEDS)
     run_dir: str = MISSING
+    overwrite: bool = False
     ckpt_path: str | None = None
+    init_adapter: str | None = None
     optimized_metric: str | None = None
     shard_backbone: bool = False
-    threads: int | None = bounded(None, low=1)
+    threads: int | None = bounded(None, low=1, high=THREADS)
 
 
 def sweep_name() -> str | None:

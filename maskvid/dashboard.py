@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("dashboard")  # before the imports below, which take seconds
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.metrics.conventions import CONVENTIONS
 
@@ -100,4 +102,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("edit")  # before the imports below, which take seconds
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from omegaconf import DictConfig
 from maskvid.config import CONF, register
 from maskvid.data.decode import read_clip
 from maskvid.description import Description
-from maskvid.entry import entry_point, quote_values, refuse_given
+from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
-from maskvid.request import arithmetic, file_name, output_folder, prepare, prompts_of, request
+from maskvid.request import arithmetic, prepare, prompts_of, request, video_path
 from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
@@ -52,18 +53,20 @@ def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[P
         )
     at = evenly(num_frames, fps)
     frames, clock = read_clip(config.source, at, height, width, source_fps=config.source_fps)
-    masks = read_masks(config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps)
+    masks = read_masks(
+        config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps,
+        max_foreground=config.max_foreground or run.clips.max_foreground,
+    )  # fmt: skip
     latents = module.backbone.encode_frames(frames).unsqueeze(0)
     given = replace(request(module, config.source_prompt, masks, name="source_prompt"), latents=latents)
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
         wanted = request(module, prompt, masks)
         [text] = wanted.prompts
-        name = file_name(index, text)
         video = module.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
-        path = output_folder(config) / f"edit-{name}.mp4"
+        path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
-        sample = Sample("edited", name, text, video, masks, reference=frames)
+        sample = Sample("edited", path.stem, text, video, masks, reference=frames)
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
         write_sidecars(path, prompt, masks, fps)
     return paths
@@ -77,5 +80,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

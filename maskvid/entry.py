@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -17,7 +19,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from maskvid.bounds import check_bounds
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
+from maskvid.files import DISK
+from maskvid.stopping import Stopped, leave, stopping
 
 
 def check(config: DictConfig, usage: str) -> None:
@@ -105,9 +109,14 @@ def quote_values(arguments: list[str]) -> list[str]:
 
 
 def mistake(error: Exception) -> str | None:
-    """What to tell a user whose mistake an error is; None where it is the program's own."""
+    """What to tell a user whose mistake an error is, or whose disk's; None where it is the program's own."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in DISK:
+        place = f" {error.filename}" if error.filename else ""
+        return f"cannot write{place}: {error.strerror}; free some space, or write elsewhere."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # PyTorch's, by name: it is slow
+        return f"out of memory: {said(error)}; ask for fewer frames, a smaller size, or half precision."
     if isinstance(error, (OmegaConfBaseException, HydraException)):
         return f"configuration: {' '.join(str(error).split())}"
     return None
@@ -118,18 +127,36 @@ def print_error(message: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", escape(message))
 
 
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Turn a user's mistake into one message and status 1, a signal into a sentence; the rest keeps its traceback."""
+    try:
+        yield
+    except Stopped as stopped:
+        leave(stopped)
+    except Exception as error:
+        message = mistake(error)
+        if message is None:
+            raise
+        print_error(message)
+        sys.exit(1)
+
+
+def run(main: Callable[[], Any]) -> None:
+    """What `python -m maskvid.PROGRAM` does: arguments are taken as they are typed, Hydra's errors told as ours."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints what goes wrong before it comes here
+    sys.argv[1:] = quote_values(sys.argv[1:])
+    with mistakes_told():
+        main()
+
+
 def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """Turn a user's mistake into one message and exit status 1; anything else keeps its traceback."""
+    """What a program does around its work, see `mistakes_told`."""
 
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
-        try:
+        stopping.begin()
+        with mistakes_told():
             return function(config)
-        except Exception as error:
-            message = mistake(error)
-            if message is None:
-                raise
-        print_error(message)
-        sys.exit(1)
 
     return wrapped

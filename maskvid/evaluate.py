@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("evaluate")  # before the imports below, which take seconds
 
 import platform
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from maskvid.callbacks.metrics_table import MetricsCallback, print_table, write_
 from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF, instantiate, plain, register
 from maskvid.diffusion.scheduler import make_scheduler
-from maskvid.entry import check, entry_point, quote_values, refuse_given
+from maskvid.entry import check, entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, json_text
 from maskvid.launch import check_launch
@@ -176,5 +177,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

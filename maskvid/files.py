@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import math
 import os
@@ -16,6 +18,13 @@ from typing import Any
 
 from maskvid.errors import UserError
 
+DISK = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENAMETOOLONG}
+)
+"""Errors of the system that are the disk's and not the program's."""
+
+_MARK = ".maskvid-"  # in the names of the hidden folders that `atomic_write` works in
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -29,11 +38,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     Yields:
         A path in the same folder that does not exist yet.
+
+    Raises:
+        UserError: The disk is full or cannot be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workdir = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workdir = Path(tempfile.mkdtemp(prefix=f".{path.stem[:32]}{_MARK}", dir=path.parent))
+    except OSError as error:
+        raise _refused(path, error) from error
     temporary = workdir / path.name
+    lock = os.open(workdir, os.O_RDONLY)  # tells `clear_temporaries` that somebody works here; a kill lets go of it
+    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield temporary
         if temporary.is_file():
@@ -42,8 +59,55 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except UserError:
+        raise
+    except Exception as error:
+        # other libraries say it each in their own way, so the disk itself is asked where they do not
+        reason = _number_of(error) or _disk_says(temporary)
+        if reason is None:
+            raise
+        raise _refused(path, reason) from error
     finally:
+        os.close(lock)
         shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _number_of(error: Exception) -> OSError | None:
+    """The disk's error that an exception is, or (safetensors) speaks of."""
+    spoken = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(spoken[1]) if spoken else None
+    return OSError(number, os.strerror(number)) if number in DISK and number is not None else None
+
+
+def _disk_says(temporary: Path) -> OSError | None:
+    """Why nothing more can be written behind a file, None where it can."""
+    try:
+        with temporary.open("ab") as handle:
+            handle.write(bytes(1 << 16))
+            os.fsync(handle.fileno())
+    except OSError as error:
+        return error if error.errno in DISK else None
+    return None
+
+
+def _refused(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {path}: {error.strerror or error}; free some space, or write elsewhere.")
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Remove what killed processes left below a folder in the middle of a write; what is being written stays."""
+    for workdir in folder.rglob(f".*{_MARK}*"):
+        try:
+            lock = os.open(workdir, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            continue  # gone meanwhile, or no folder
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(workdir, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
 
 
 def json_text(content: Any, indent: int | None = 2) -> str:
@@ -68,10 +132,18 @@ def _finite(value: Any) -> Any:
     return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def file_name(name: str) -> str:
-    """A name usable as a file name; names that had to change stay distinct by a checksum."""
-    plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
-    return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
+def file_name(name: str, *, longest: int = 120) -> str:
+    """A name usable as a file name; names that had to change stay distinct by a checksum.
+
+    Args:
+        name: Letters of any alphabet.
+        longest: Bytes of the result; file systems take 255, and suffixes follow.
+    """
+    plain = re.sub(r"[^\w.-]+", "_", name).strip(".").lstrip("-") or "_"
+    short = plain.encode()[: longest - 9].decode(errors="ignore")
+    if plain == name and len(plain.encode()) <= longest:
+        return plain
+    return f"{short}-{zlib.crc32(name.encode(errors='replace')):08x}"
 
 
 def check_output(out: str | Path, key: str = "out") -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("generate")  # before the imports below, which take seconds
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rich.console import Console
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, register
 from maskvid.description import Description
-from maskvid.entry import entry_point, quote_values, refuse_given
+from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
@@ -27,12 +28,11 @@ from maskvid.module import MaskVidModule
 from maskvid.request import (
     OF_A_PAINTED_FRAME,
     arithmetic,
-    file_name,
-    output_folder,
     prepare,
     prompts_of,
     read_picture,
     request,
+    video_path,
 )
 from maskvid.video import Sample, sample_sheet, spaced, write_png, write_sidecars, write_video
 
@@ -61,7 +61,10 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
     size = height, width = config.height or run.clips.height, config.width or run.clips.width
     fps = run.clips.fps
     at = evenly(config.num_frames or run.clips.num_frames, fps)
-    masks = read_masks(config.masks, at, height, width, mask_fps=config.mask_fps)
+    masks = read_masks(
+        config.masks, at, height, width, mask_fps=config.mask_fps,
+        max_foreground=config.max_foreground or run.clips.max_foreground,
+    )  # fmt: skip
     first = None if config.first_frame is None else module.backbone.encode_frames(read_picture(config, size))
     batches = [request(module, prompt, masks) for prompt in prompts_of(config)]
     shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
@@ -78,11 +81,10 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         [text] = batch.prompts
-        name = f"{file_name(index, text)}-seed{config.seed}"
         latent = first if first is not None else sampler.first_frame(batch)
-        path = output_folder(config) / f"{name}.mp4"
+        path = video_path(config, index, text, end=f"-seed{config.seed}")
         paths.append(write_video(path, frames_of(batch, latent), fps))
-        sample = Sample("generated", name, text, torch.stack([kept[i] for i in shown]), masks[shown])
+        sample = Sample("generated", path.stem, text, torch.stack([kept[i] for i in shown]), masks[shown])
         write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
         write_sidecars(path, prompt, masks, fps)
     return paths
@@ -119,5 +121,4 @@ def print_files(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

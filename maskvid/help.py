@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from maskvid.config import CONF, ROOT, register
-from maskvid.entry import mistake, print_error, quote_values
+from maskvid.entry import mistakes_told, quote_values
 
 WIDTH = 110  # columns of a line
 
@@ -32,15 +32,8 @@ def answer_help(program: str) -> None:
     flags = {"--help", "-h"}
     if not flags & set(sys.argv[1:]):
         return
-    try:
-        text = help_text(program, quote_values([argument for argument in sys.argv[1:] if not argument.startswith("-")]))
-    except Exception as error:
-        message = mistake(error)
-        if message is None:
-            raise
-        print_error(message)
-        sys.exit(1)
-    print(text)
+    with mistakes_told():
+        print(help_text(program, quote_values([text for text in sys.argv[1:] if not text.startswith("-")])))
     sys.exit()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -181,30 +181,73 @@ class MaskVidModule(LightningModule):
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, rate), "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """Take the rate of the step that comes: a checkpoint brings that of a run which ended there, which is 0."""
+        schedule: Any = self.lr_schedulers()
+        for group, base, factor in zip(
+            schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = base * factor(schedule.last_epoch)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the trained part alone: the backbone is frozen and has its own files, by which it is known.
 
         Every rank comes here.
+
+        Raises:
+            UserError: A weight is not finite.
         """
         merge_ranges(self.unet)  # in place: the state that Lightning has collected sees it
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
         }
+        broken = [name for name, value in checkpoint["state_dict"].items() if not value.isfinite().all()]
+        if broken:
+            raise UserError(
+                f"{broken[0]} and {len(broken) - 1} more trained weights are not finite after step "
+                f"{self.trainer.global_step}, and no checkpoint is written of them. Lower optim.learning_rate and "
+                "optim.mask_learning_rate, or trainer.gradient_clip_val."
+            )
         checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
         checkpoint["backbone"] = self.backbone.fingerprint
+        checkpoint["settings"] = self._settings()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from the extremes that all processes had seen, on the same backbone, wherever it lies now.
 
         Raises:
-            UserError: Another backbone's checkpoint, or an older version's, whose optimiser groups were others, too.
+            UserError: Another backbone's checkpoint, another method's or an older version's; or a setting differs that
+            the checkpoint brings with it.
         """
-        if "mask_extremes" not in checkpoint or "backbone" not in checkpoint:
+        if "settings" not in checkpoint:
             raise UserError("ckpt_path: the checkpoint is that of an older version of maskvid; begin a new run.")
         if checkpoint["backbone"] != self.backbone.fingerprint:
             raise UserError(
                 f"ckpt_path: the run was tuned on other weights than those of backbone.path={self.backbone.path!r} "
                 f"({checkpoint['backbone']}, here {self.backbone.fingerprint}); give those, or start a new run."
             )
+        own = {name for name in self.state_dict() if name.startswith("unet.steering.")}
+        unlike = sorted(own ^ checkpoint["state_dict"].keys())
+        if unlike:
+            raise UserError(
+                f"ckpt_path: the checkpoint is that of another method ({unlike[0]} and {len(unlike) - 1} more parts "
+                "differ); give the method it was trained with, or start a new run."
+            )
+        for name, value in self._settings().items():
+            if checkpoint["settings"].get(name) != value:
+                raise UserError(
+                    f"ckpt_path: the run was begun with {name}={checkpoint['settings'].get(name)}, here it is {value}, "
+                    "which would take no effect; give the former, or begin a new run from the old one's weights: "
+                    "init_adapter=RUN instead of ckpt_path."
+                )
         for layer, merged in zip(mask_inputs(self.unet), checkpoint["mask_extremes"], strict=True):
             layer.remember(merged)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a run that goes on must have been begun with, by its full key."""
+        assert self.optim is not None
+        return (
+            {"seed": self.seed, "method.foreground_weight": self.foreground_weight}
+            | {f"optim.{name}": value for name, value in asdict(self.optim).items()}
+            | {f"method.noise.{name}": value for name, value in asdict(self.noise).items()}
+        )

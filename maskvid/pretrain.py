@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("pretrain")  # before the imports below, which take seconds
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
 from maskvid.config import CONF
-from maskvid.entry import entry_point, expand_home, quote_values
+from maskvid.entry import entry_point, expand_home, run
 from maskvid.errors import UserError
 from maskvid.world.pictures import Pictures
 
@@ -166,5 +167,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

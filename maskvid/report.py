@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("report")  # before the imports below, which take seconds
 
-import sys
 from pathlib import Path
 
 import hydra
@@ -15,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point, quote_values
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output
 from maskvid.metrics.suite import METRICS
@@ -72,5 +73,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +22,7 @@ from maskvid.data.triples import read_triples
 from maskvid.description import Description, read_description
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
-from maskvid.files import check_output
+from maskvid.files import check_output, clear_temporaries, file_name
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
@@ -205,6 +206,7 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
     check(config, usage)
     runs, _ = runs_of(config), prompts_of(config)
     check_output(output_folder(config))
+    clear_temporaries(output_folder(config))
     for key in ("masks", "source", "first_frame"):
         path = config.get(key)
         if path is not None and not Path(path).exists():
@@ -284,9 +286,23 @@ def prompts_of(config: DictConfig) -> list[str]:
     return prompts
 
 
-def file_name(index: int, text: str) -> str:
-    """Name of a video without suffix and seed: place in the list, and prompt."""
-    return f"{index:02d}-{re.sub(r'[^a-z0-9]+', '-', text.lower()).strip('-')[:60]}"
+def video_path(config: DictConfig, index: int, text: str, *, end: str = "") -> Path:
+    """Where a video goes: its place in the list, its prompt and its masks name it, and a number where it is taken.
+
+    Args:
+        config: Of the request; with `overwrite` a name that is taken is used again.
+        index: Place in the list of prompts.
+        text: The prompt, in letters of any alphabet.
+        end: Behind the number: the seed.
+    """
+    words, masks = (re.sub(r"[\W_]+", "-", part).strip("-") for part in (text.lower(), Path(config.masks).stem))
+    name = file_name(f"{index:02d}-{words[:60]}-{masks[:40]}", longest=160)
+    folder = output_folder(config)
+    for number in itertools.count(1):
+        path = folder / f"{name}{f'-{number}' if number > 1 else ''}{end}.mp4"
+        if config.overwrite or not path.exists():
+            return path
+    raise AssertionError("there are always further numbers")
 
 
 def output_folder(config: DictConfig) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from maskvid.bounds import SEEDS, bounded
+from maskvid.bounds import FRAMES, PIXELS, SEEDS, THREADS, bounded
 from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, STRENGTHS
 
 
@@ -84,7 +84,10 @@ class RequestConfig:
         width: Null takes the run's.
         mask_fps: Frames a second of the masks; null takes the file's own, and where it does not say, a mask for each
             frame. Videos have as many as the clips the run was tuned on (`data.fps`).
+        max_foreground: Mean share of the picture above which masks are taken for inverted, 1 switches that test off;
+            null takes the run's.
         out: Folder for the files; null makes `generated` in the run directory.
+        overwrite: Whether a video of the same name is replaced; else the new one gets a number.
         backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
@@ -94,14 +97,16 @@ class RequestConfig:
     mix: list[float] | None = None
     prompt: Any = MISSING
     masks: str = MISSING
-    num_frames: int | None = bounded(None, low=1)
-    height: int | None = bounded(None, low=1)
-    width: int | None = bounded(None, low=1)
+    num_frames: int | None = bounded(None, low=1, high=FRAMES)
+    height: int | None = bounded(None, low=1, high=PIXELS)
+    width: int | None = bounded(None, low=1, high=PIXELS)
     mask_fps: float | None = bounded(None, above=0)
+    max_foreground: float | None = bounded(None, above=0, high=1)
     out: str | None = None
+    overwrite: bool = False
     backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
     device: str | None = None
-    threads: int | None = bounded(None, low=1)
+    threads: int | None = bounded(None, low=1, high=THREADS)
 
 
 @dataclass
@@ -203,7 +208,7 @@ class EvaluateConfig:
     trainer: Any = MISSING
     out: str | None = None
     save_videos: bool = True
-    threads: int | None = bounded(None, low=1)
+    threads: int | None = bounded(None, low=1, high=THREADS)
 
 
 @dataclass

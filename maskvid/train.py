@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from maskvid.help import answer_help
+from maskvid.stopping import stopping
 
 if __name__ == "__main__":
+    stopping.listen()
     answer_help("train")  # before the imports below, which take seconds
 
 import logging
-import sys
 import warnings
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -25,17 +26,22 @@ from rich.console import Console
 from maskvid import __version__
 from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
+from maskvid.callbacks.kept_csv import KeptCSVLogger
+from maskvid.callbacks.stop import StopWell
 from maskvid.config import CONF, instantiate, plain, register
+from maskvid.data import MaskVidDataModule
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
 from maskvid.diffusion.scheduler import make_scheduler
-from maskvid.entry import check, entry_point, quote_values
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
-from maskvid.files import atomic_write, check_output
+from maskvid.files import atomic_write, check_output, clear_temporaries
 from maskvid.launch import check_launch
 from maskvid.metrics.suite import METRICS
-from maskvid.model import Backbone, InflatedUNet
+from maskvid.model import Backbone, InflatedUNet, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
+from maskvid.run_dir import CHECKPOINT, claimed
 from maskvid.settings import Optim
+from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
 
 register()
@@ -141,17 +147,23 @@ def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidMo
 
 
 def find_checkpoint(ckpt_path: str | None, run_dir: Path) -> str | None:
-    """Resolve `ckpt_path=last` to the run directory's checkpoint.
+    """Resolve `ckpt_path=last` and `ckpt_path=auto` to the run directory's checkpoint.
 
     Raises:
         UserError: There is no such file.
     """
-    if ckpt_path is None:
+    last = run_dir / CHECKPOINT
+    if ckpt_path is None or (ckpt_path == "auto" and not last.is_file()):
         return None
-    path = run_dir / "checkpoints" / "last.ckpt" if ckpt_path == "last" else Path(ckpt_path)
+    path = last if ckpt_path in ("last", "auto") else Path(ckpt_path)
     if not path.is_file():
         raise UserError(f"ckpt_path={ckpt_path!r}: no file {path}; give the checkpoint, or run_dir=RUN ckpt_path=last.")
     return str(path)
+
+
+def step_of(ckpt_path: str) -> int:
+    """Optimiser steps behind a checkpoint."""
+    return int(AtomicCheckpointIO().load_checkpoint(ckpt_path).get("global_step", 0))
 
 
 def keep_paths(config: DictConfig) -> None:
@@ -166,6 +178,33 @@ def keep_paths(config: DictConfig) -> None:
     config.data.train = [absolute(folder) for folder in train] if isinstance(train, ListConfig) else absolute(train)
     for name in validation or {}:
         validation[name] = absolute(validation[name])
+
+
+def begin_from(run: str, module: MaskVidModule) -> None:
+    """Load the weights of a run's adapter, to tune them further.
+
+    Raises:
+        UserError: There is no whole adapter, or one of another backbone or method.
+    """
+    folder = Path(run) / "adapter" if (Path(run) / "adapter").is_dir() else Path(run)
+    try:
+        described = read_description(read_adapter(folder).get("run"))
+        load_adapter(folder, module.unet)
+    except UserError as error:
+        raise UserError(f"init_adapter={run}: {error}") from error
+    if described.fingerprint != module.backbone.fingerprint:
+        raise UserError(
+            f"init_adapter={run}: the adapter was trained on other weights than those of "
+            f"backbone.path={module.backbone.path!r}; give those, or leave it out."
+        )
+
+
+def how_to_go_on(run_dir: Path, *, trained: bool) -> str:
+    """What a user who stopped a run may do next."""
+    if in_sweep():
+        return "The same command with the same hydra.sweep.dir goes on."
+    again = f"The same command with run_dir={run_dir}"
+    return f"{again} ckpt_path=auto goes on." if trained else f"{again} overwrite=true begins anew."
 
 
 def check_optimized(name: str | None, sets: list[str]) -> None:
@@ -191,32 +230,48 @@ def train(config: DictConfig) -> dict[str, float]:
     check(config, "for example by +experiment=horse.")
     keep_paths(config)
     check_output(config.run_dir, "run_dir")
-    if config.ckpt_path is not None and not config.method.trained:
-        raise UserError(f"ckpt_path={config.ckpt_path}: it has no effect with method.trained=false; leave it out.")
+    for key in ("ckpt_path", "init_adapter"):
+        if config[key] is not None and not config.method.trained:
+            raise UserError(f"{key}={config[key]}: it has no effect with method.trained=false; leave it out.")
+    if config.ckpt_path is not None and config.init_adapter is not None:
+        raise UserError("init_adapter: a checkpoint brings its own weights; give one of ckpt_path and init_adapter.")
     check_precision(config.backbone.dtype, config.trainer.precision, config.trainer.accelerator)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high")
     seed_everything(config.seed, workers=True, verbose=False)
     run_dir = Path(config.run_dir)
-    if in_sweep() and config.ckpt_path is None and (run_dir / "checkpoints" / "last.ckpt").is_file():
-        config.ckpt_path = "last"  # the sweep was stopped in the middle of this job
+    if in_sweep() and config.ckpt_path is None:
+        config.ckpt_path = "auto"  # the sweep may have been stopped in the middle of this job
     ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
     data = instantiate(config.data, "data")
     if data.dry_run_requested:
-        data.dry_run()
+        if rejected := data.dry_run().num_rejected:
+            raise UserError(f"{rejected} clips would be rejected; the table above says why.")
         return {}
     check_optimized(config.optimized_metric, data.validation_names)
+    if rank_zero_only.rank > 0:  # type: ignore[attr-defined]  # the first process has claimed it for all
+        return _train(config, data, ckpt_path)
+    going_on = in_sweep() or (ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to(run_dir.resolve()))
+    with claimed(run_dir, going_on=going_on, overwrite=config.overwrite):
+        clear_temporaries(Path(data.cache_dir).expanduser())
+        return _train(config, data, ckpt_path)
+
+
+def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -> dict[str, float]:
+    run_dir = Path(config.run_dir)
     backbone = Backbone(**config.backbone)
     data.attach(backbone)
     module = build_module(config, backbone, data.validation_names)
+    if config.init_adapter is not None:
+        begin_from(config.init_adapter, module)
     clip, clean_frames = data.requirements, module.unet.clean_frames
     backbone.check_clip(clip.height, clip.width, clip.num_frames, clean_frames=clean_frames, place="data.")
     callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
     description = asdict(describe(config, backbone.fingerprint))
     read_description(description)  # now, and not when the adapter is there and nobody can read it
     adapter = AdapterFile(folder=run_dir / "adapter", description=description)
-    callbacks.append(adapter)
+    callbacks += [adapter, StopWell(adapter)]
     loggers = [instantiate(node, f"logger.{name}") for name, node in config.logger.items() if node]
     trainer = instantiate(
         config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=[AtomicCheckpointIO()]
@@ -226,21 +281,31 @@ def train(config: DictConfig) -> dict[str, float]:
         with atomic_write(run_dir / "config.yaml") as path:
             OmegaConf.save(config, path, resolve=True)
     for logger in loggers:
+        if isinstance(logger, KeptCSVLogger) and trainer.is_global_zero and ckpt_path is not None:
+            logger.go_on(step_of(ckpt_path))
         logger.log_hyperparams(plain(config))
+    stopping.remedy = how_to_go_on(run_dir, trained=config.method.trained)
+    status = 1
     try:
         if config.method.trained:
             trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
-        else:
+            if stopping.asked is not None:  # behind the last step
+                stopping.stop()
+        if not adapter.written:  # nothing was to be tuned, or all steps were done already when it was stopped
             adapter.write(trainer, module)
         if data.validation_names:
             # All clips of every set, by the averaged weights, however few were looked at while training.
             trainer.limit_val_batches = 1.0
             trainer.validate(module, datamodule=data, verbose=False)
+        status = 0
+    except Stopped as stopped:
+        status = stopped.status
+        raise
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):
             import wandb
 
-            wandb.finish()
+            wandb.finish(exit_code=status)
     return {key: float(value) for key, value in trainer.callback_metrics.items()}
 
 
@@ -272,5 +337,4 @@ def print_files(run_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_values(sys.argv[1:])
-    main()
+    run(main)

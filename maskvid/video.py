@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
-import imageio_ffmpeg
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -54,10 +55,12 @@ def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Turn float (f, 3, h, w) in [-1, 1] into uint8 (f, h, w, 3); values outside the range are clipped.
 
     Raises:
-        UserError: The tensor is not a single video of RGB frames.
+        UserError: The tensor is not a single video of RGB frames, or holds NaN or infinite values.
     """
     if frames.ndim != 4 or frames.shape[1] != 3 or frames.shape[0] == 0:
         raise UserError(f"frames has shape {tuple(frames.shape)}; give one video as (f, 3, h, w) with f >= 1")
+    if not frames.isfinite().all():
+        raise UserError("the video holds values that are not finite, so that nothing is written; see how it was tuned.")
     pixels = frames.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round()
     return pixels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -125,23 +128,15 @@ def _enlarged(pieces: Iterable[torch.Tensor], scale: int | None) -> Iterator[np.
 def _write_mp4(path: Path, pixels: Iterator[np.ndarray], fps: float, crf: int) -> None:
     first = next(pixels)
     height, width = first.shape[:2]
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        (width + width % 2, height + height % 2),
-        fps=fps,
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        quality=None,
-        macro_block_size=1,  # the padding below is all H.264 needs; the library's default would stretch the picture
-        output_params=["-crf", str(crf), "-movflags", "+faststart"],
-    )
-    writer.send(None)
-    try:
+    # an absolute path, or FFmpeg would take `pipe:1` and the like for what they are to it
+    with av.open(str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        stream.options = {"crf": str(crf)}
         for frame in itertools.chain([first], pixels):
             even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            writer.send(np.ascontiguousarray(even))
-    finally:
-        writer.close()
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even))))
+        container.mux(stream.encode())
 
 
 def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:

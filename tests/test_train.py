@@ -57,7 +57,7 @@ def test_a_run_leaves_samples_adapter_and_configuration(run):
 
 def test_an_older_checkpoint_is_refused(run, overrides, tmp_path):
     checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    del checkpoint["mask_extremes"]
+    del checkpoint["settings"]
     torch.save(checkpoint, tmp_path / "old.ckpt")
     with pytest.raises(UserError, match="older version of maskvid"):
         train(configure(overrides, f"run_dir={tmp_path}", f"ckpt_path={tmp_path}/old.ckpt"))

@@ -12,7 +12,11 @@ from maskvid.model import merge_ranges, save_adapter
 
 
 class AdapterFile(Callback):
-    """Write the averaged trained part to `adapter/` when training ends, also when it is ended early by Ctrl-C."""
+    """Write the averaged trained part to `adapter/` when training ends.
+
+    Attributes:
+        written: Whether that was done.
+    """
 
     def __init__(self, *, folder: str | Path, description: dict[str, Any]) -> None:
         """Configure.
@@ -23,6 +27,7 @@ class AdapterFile(Callback):
         """
         self.folder = Path(folder)
         self.description = description
+        self.written = False
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the finished adapter."""
@@ -37,3 +42,4 @@ class AdapterFile(Callback):
         with averaged(trainer, pl_module):
             description = self.description | {"steps": trainer.global_step}
             save_adapter(self.folder, steering.state_dict(), description)
+        self.written = True

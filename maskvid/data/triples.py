@@ -157,7 +157,7 @@ def _read_row(line: str, root: Path, place: str, name: str) -> Triple:
         value = row.get(key)
         if value is None or (isinstance(value, str) and not _unprintable(value)):
             return value or ""
-        faults.append(f"{key}={json.dumps(value)[:80]} is no text")
+        faults.append(f"{key}={value!r:.80} is no text")
         return ""
 
     several = next((row[key] for key in ("text", "caption") if isinstance(row.get(key), list)), None)
@@ -172,7 +172,7 @@ def _read_row(line: str, root: Path, place: str, name: str) -> Triple:
         faults.append(f"fps={fps!r:.80} is no positive number of frames a second")
     objects = None if number is None else tuple(number) if isinstance(number, list) else (number,)
     if objects is not None and not (objects and all(type(one) is int and 0 < one < 2**16 for one in objects)):
-        faults.append(f"object={json.dumps(number)[:80]} is no number of an object, from 1 on, nor a list of such")
+        faults.append(f"object={number!r:.80} is no number of an object, from 1 on, nor a list of such")
         objects = None
     known = row.get("id") if isinstance(row.get("id"), int) else text_of("id")
     return _captioned(
@@ -245,7 +245,7 @@ def _read_davis(root: Path) -> list[Triple]:
         text, subject = (row.get("text", ""), row.get("subject")) if isinstance(row, dict) else (row, None)
         faults = [fault] if fault else []
         if not isinstance(text, str) or not isinstance(subject, str | None):
-            faults.append(f"its caption {json.dumps(row)[:80]} is no text")
+            faults.append(f"its caption {row!r:.80} is no text")
             text, subject = "", None
         triples.append(
             _captioned(

@@ -65,7 +65,7 @@ def open_video(path: Path) -> Video:
     """
     refuse_special(path)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             stream = _stream(container, path)
             codec = stream.codec_context
             if not (0 < codec.width <= LARGEST_SIDE and 0 < codec.height <= LARGEST_SIDE):
@@ -120,7 +120,7 @@ def decoded(video: Video) -> Iterator[np.ndarray]:
 
 
 def _by_decord(path: Path) -> Iterator[np.ndarray]:
-    reader = decord.VideoReader(str(path), num_threads=1)
+    reader = decord.VideoReader(str(path.absolute()), num_threads=1)
     for index in range(len(reader)):
         frame = reader[index].asnumpy()
         if frame.shape[2] != 3:
@@ -132,7 +132,7 @@ def _by_decord(path: Path) -> Iterator[np.ndarray]:
 
 
 def _by_pyav(video: Video) -> Iterator[np.ndarray]:
-    with av.open(str(video.path)) as container:
+    with av.open(str(video.path.absolute())) as container:
         stream = _stream(container, video.path)
         pixels = stream.sample_aspect_ratio or Fraction(1)
         for frame in container.decode(stream):
@@ -156,7 +156,7 @@ def _kinds(container: Any) -> str:
 
 def _decord_reads(path: Path) -> bool:
     try:
-        return len(decord.VideoReader(str(path), num_threads=1)) > 0
+        return len(decord.VideoReader(str(path.absolute()), num_threads=1)) > 0
     except (decord.DECORDError, RuntimeError, IndexError):
         return False
 

@@ -34,10 +34,16 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
 
     Returns:
         The path of the weights.
+
+    Raises:
+        UserError: A weight is not finite, or the disk cannot be written.
     """
     folder = Path(folder)
     # float32 whatever the run computed in
     weights = {name: value.detach().cpu().float().contiguous() for name, value in steering.items()}
+    broken = [name for name, value in weights.items() if not value.isfinite().all()]
+    if broken:
+        raise UserError(f"adapter={folder}: {broken[0]} is not finite after this training, and nothing is written.")
     with atomic_write(folder / WEIGHTS) as path:
         save_file(weights, path)
     with atomic_write(folder / DESCRIPTION) as path:
