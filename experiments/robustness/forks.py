@@ -12,6 +12,7 @@ import fcntl
 import gc
 import importlib
 import os
+import pickle
 import resource
 import runpy
 import signal
@@ -22,6 +23,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SECONDS = 60.0
 """After which a program is taken to hang; the slowest of these inputs takes a tenth."""
@@ -144,24 +146,33 @@ class Forks:
         self._settle()
 
     @staticmethod
-    def apart(work: Callable[[], object]) -> None:
+    def apart(work: Callable[[], Any]) -> Any:
         """Do something in a fork: libraries may start threads, which this process must not have.
+
+        Returns:
+            What it returned, pickled in between.
 
         Raises:
             RuntimeError: It failed; standard error says why.
         """
+        read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             status = 1
             try:
-                work()
+                with os.fdopen(write, "wb") as pipe, contextlib.redirect_stdout(None):
+                    pipe.write(pickle.dumps(work()))
                 status = 0
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(status)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            content = pipe.read()
         if os.waitpid(pid, 0)[1] != 0:
             raise RuntimeError(f"{work} failed")
+        return pickle.loads(content)
 
     def start(self, launch: Launch) -> _Running:
         """Fork a program."""

@@ -23,7 +23,7 @@ for name, value in {
 }.items():  # fmt: skip  # before the libraries are loaded: forks must not inherit threads
     os.environ[name] = value
 
-from experiments.robustness import bad_captions, bad_folders, bad_masks, bad_pictures, bad_videos, large
+from experiments.robustness import bad_captions, bad_folders, bad_masks, bad_pictures, bad_videos, disks, kills, large, strangers
 from experiments.robustness.case import MISREAD, RIGHT, WRONG, Case, Verdict, common_fault, files_in
 from experiments.robustness.forks import Forks
 from experiments.robustness.programs import prepare
@@ -94,11 +94,11 @@ def play_all(forks: Forks, cases: list[Case], home: Path, jobs: int) -> Iterator
         time.sleep(0.002)
 
 
-def all_cases(run: Path, home: Path) -> list[Case]:
+def all_cases(forks: Forks, run: Path, home: Path) -> list[Case]:
     """Every case of every kind."""
     return [
         *bad_videos.cases(), *bad_masks.cases(run), *bad_pictures.cases(run), *bad_captions.cases(),
-        *bad_folders.cases(run), *large.cases(run),
+        *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *kills.cases(run), *disks.cases(run),
     ]  # fmt: skip
 
 
@@ -121,15 +121,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="kinds")
     parser.add_argument("--match", default="", help="a part of the cases' names")
     parser.add_argument("--jobs", type=int, default=2, help="programs side by side")
-    parser.add_argument("--keep", type=Path, help="folder for the files of cases that went wrong")
     options = parser.parse_args()
     start = time.monotonic()
-    home = (options.keep or Path(tempfile.mkdtemp(prefix="robustness-"))).resolve()
-    shutil.rmtree(home / "cases", ignore_errors=True)
-    home.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="robustness-"))
     forks = Forks(PROGRAMS)
     run = prepare(forks, home)
-    everything = all_cases(run, home)
+    everything = all_cases(forks, run, home)
     cases = [
         case for kind in dict.fromkeys(case.kind for case in everything) if not options.only or kind in options.only
         for case in [one for one in everything if one.kind == kind][:: SHORT if options.short else 1]
@@ -146,10 +143,10 @@ def main() -> None:
     print(table(rows))
     wrong = [row for row in rows if row["verdict"] in WRONG]
     print(f"{len(rows)} cases, {len(wrong)} wrong, {time.monotonic() - start:.0f} s")
-    write_rows(home / "results.csv", rows)
     if len(cases) == len(everything):
         write_rows(HERE / "results.csv", rows)
     if wrong:
+        print(f"the files of what went wrong are in {home}")
         sys.exit(1)
     shutil.rmtree(home)
 

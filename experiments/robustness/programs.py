@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -46,8 +47,7 @@ def prepare(forks: Forks, home: Path) -> Path:
     Returns:
         The run.
     """
-    if not (home / "backbone" / "model_index.json").exists():
-        forks.apart(lambda: save_backbone(home / "backbone"))
+    forks.apart(partial(save_backbone, home / "backbone"))
     for name in ("one", "two"):
         good_clip(home / "clips", name)
     metadata(home / "clips", *(row(file_name=f"{name}.mp4", mask=f"{name}.npz", id=name) for name in ("one", "two")))
@@ -60,10 +60,10 @@ def prepare(forks: Forks, home: Path) -> Path:
         ("generate", (*generating(run, "videos"), masks, first_of(run))),
         ("edit", (f"run={run}", PROMPT, masks, f"source={home}/clips/one.mp4", "out=edited", "sampling.num_inference_steps=1")),
         ("evaluate", (f"videos={home}/videos", "out=scores")),
-        ("report", (f"runs={run}", "out=report")),
+        ("report", (f"runs={home}/scores", "out=report")),
     ):  # fmt: skip
         outcome = forks.finish(Launch(program, arguments, home, modules=modules))
-        if outcome.status != 0 and program != "report":
+        if outcome.status != 0:
             raise SystemExit(f"{program} fails without any bad input:\n{outcome.output}\n{outcome.errors}")
         forks.know(modules)
     return run
