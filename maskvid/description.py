@@ -50,7 +50,6 @@ class ClipsConfig:
         train: Folders of training clips.
         validation: Folder by name of the validation set.
         cache_dir: Folder for latents and text embeddings.
-        validation_batch_size: Clips per validation batch.
         limit_training: Use only the first so many training clips; None for all.
         limit_validation: Use only the first so many clips of each validation set; None for all.
         on_reject: What to do about clips that do not pass the check.
@@ -65,7 +64,6 @@ class ClipsConfig:
     train: list[str] = field(default_factory=list)
     validation: dict[str, str] = field(default_factory=dict)
     cache_dir: str = ".cache/maskvid"
-    validation_batch_size: int = bounded(1, low=1, high=2**14)
     limit_training: int | None = bounded(None, low=1)
     limit_validation: int | None = bounded(None, low=1)
     on_reject: str = bounded("error", choices=("error", "skip"))
@@ -109,6 +107,9 @@ def read_description(content: Any) -> Description:
     Raises:
         UserError: A field is missing, unknown, of another type or out of range; the message names it.
     """
+    clips = content.get("clips") if isinstance(content, dict) else None
+    if isinstance(clips, dict):
+        clips.pop("validation_batch_size", None)  # earlier adapters of this format have it; clips are sampled singly
     try:
         text = json_text(content)
     except RecursionError as error:

@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -90,22 +91,44 @@ def check_keys(config: DictConfig, place: str = "") -> None:
             check_keys(node, f"{place}{key}.")
 
 
+TEXTS = ("prompt", "source_prompt")
+"""Keys whose values are words, never lists, numbers or choices of Hydra's, unless they are quoted already."""
+
+
 def quote_values(arguments: list[str]) -> list[str]:
-    """Quote what Hydra's grammar would not take as it is typed.
+    """Quote what Hydra's grammar would not take as it is typed: prompts, and paths with blanks, brackets and the like.
 
-    That is `prompt=...` and `source_prompt=...`, whose brackets it takes for a list and commas for a sweep, and paths
-    from `~/`, which it does not know; a value that is quoted already, or a list of quoted prompts, is left as it is.
+    A value that is quoted already, a list of quoted prompts and whatever Hydra's grammar understands stay as they are;
+    a comma is a sweep in a multirun alone.
     """
+    sweeping = bool({"-m", "--multirun"} & set(arguments))
+    return [_quoted(argument, sweeping=sweeping) for argument in arguments]
 
-    def quoted(argument: str) -> str:
-        key, _, value = argument.partition("=")
-        wanted = key in ("prompt", "source_prompt") or value.startswith("~/")
-        if not wanted or re.match(r"""\s*\[?\s*["']""", value):
-            return argument
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'{key}="{escaped}"'
 
-    return [quoted(argument) for argument in arguments]
+def _quoted(argument: str, *, sweeping: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals or key.startswith("-") or not value:
+        return argument
+    if key in TEXTS:
+        as_typed = re.match(r"""\s*\[?\s*["']""", value) is not None and _understood(argument, sweeping=True)
+    else:
+        as_typed = not value.startswith("~/") and _understood(argument, sweeping=sweeping)
+    if as_typed:
+        return argument
+    # backslashes are doubled where they stand before what is escaped, and nowhere else
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if key in TEXTS else value
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', escaped)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f'{key}="{escaped}"'
+
+
+def _understood(argument: str, *, sweeping: bool) -> bool:
+    """Whether Hydra takes an argument, and for no sweep where none is asked for."""
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return sweeping or not override.is_sweep_override()
 
 
 def mistake(error: Exception) -> str | None:

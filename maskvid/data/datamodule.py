@@ -57,7 +57,6 @@ class MaskVidDataModule(LightningDataModule):
         fps: float,
         folder_fps: float = FOLDER_FPS,
         batch_size: int = 1,
-        validation_batch_size: int = 1,
         limit_training: int | None = None,
         limit_validation: int | None = None,
         num_workers: int = 0,
@@ -83,7 +82,6 @@ class MaskVidDataModule(LightningDataModule):
                 viewer sees. Videos are written at this rate, too, so that they play as fast as the clips do.
             folder_fps: Frames a second of clips that are folders of pictures, unless metadata give their `fps`.
             batch_size: Training windows per process and micro-batch.
-            validation_batch_size: Clips per validation batch.
             limit_training: Use only the first so many training clips; None for all.
             limit_validation: Use only the first so many clips of each validation set; None for all.
             num_workers: Worker processes per loader.
@@ -106,7 +104,6 @@ class MaskVidDataModule(LightningDataModule):
         self.requirements = Requirements(height, width, num_frames, fps, folder_fps, max_foreground)
         for name, value, low in (
             ("batch_size", batch_size, 1),
-            ("validation_batch_size", validation_batch_size, 1),
             ("limit_training", 1 if limit_training is None else limit_training, 1),
             ("limit_validation", 1 if limit_validation is None else limit_validation, 1),
             ("num_workers", num_workers, 0),
@@ -129,7 +126,6 @@ class MaskVidDataModule(LightningDataModule):
             raise UserError(f"data.validation names a set {TRAIN!r}; that name is the training set's, choose another")
         self.folders.update({name: [folder] for name, folder in (validation or {}).items()})
         self.batch_size = batch_size
-        self.validation_batch_size = validation_batch_size
         self.limit_training = limit_training
         self.limit_validation = limit_validation
         self.num_workers = num_workers
@@ -222,14 +218,12 @@ class MaskVidDataModule(LightningDataModule):
         return DataLoader(windows, batch_sampler=sampler, collate_fn=collate, **self._workers)
 
     def val_dataloader(self) -> list[DataLoader[ClipBatch]]:
-        """One loader per validation set, over this process's share of its clips."""
+        """One loader per validation set, over this process's share of its clips.
+
+        One clip a batch: products of another size round otherwise, and a video must not depend on those beside it.
+        """
         return [
-            DataLoader(
-                ValidationWindows(self._encoded[name]),
-                batch_size=self.validation_batch_size,
-                collate_fn=collate,
-                **self._workers,
-            )
+            DataLoader(ValidationWindows(self._encoded[name]), batch_size=1, collate_fn=collate, **self._workers)
             for name in self.validation_names
         ]
 
