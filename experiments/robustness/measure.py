@@ -23,7 +23,7 @@ for name, value in {
 }.items():  # fmt: skip  # before the libraries are loaded: forks must not inherit threads
     os.environ[name] = value
 
-from experiments.robustness import bad_captions, bad_folders, bad_masks, bad_pictures, bad_videos, disks, kills, large, strangers
+from experiments.robustness import bad_captions, bad_folders, bad_masks, bad_pictures, bad_videos, beyond, disks, kills, large, strangers
 from experiments.robustness.case import MISREAD, RIGHT, WRONG, Case, Verdict, common_fault, files_in
 from experiments.robustness.forks import Forks
 from experiments.robustness.programs import prepare
@@ -98,7 +98,7 @@ def all_cases(forks: Forks, run: Path, home: Path) -> list[Case]:
     """Every case of every kind."""
     return [
         *bad_videos.cases(), *bad_masks.cases(run), *bad_pictures.cases(run), *bad_captions.cases(),
-        *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *kills.cases(run), *disks.cases(run),
+        *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *beyond.cases(run), *kills.cases(run), *disks.cases(run),
     ]  # fmt: skip
 
 
