@@ -25,6 +25,7 @@ from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
+from maskvid.prompt import parse_prompt
 from maskvid.request import arithmetic, prepare, prompts_of, request, video_path
 from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
@@ -59,6 +60,7 @@ def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[P
     )  # fmt: skip
     latents = module.backbone.encode_frames(frames).unsqueeze(0)
     given = replace(request(module, config.source_prompt, masks, name="source_prompt"), latents=latents)
+    module.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
         wanted = request(module, prompt, masks)

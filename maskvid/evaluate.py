@@ -40,7 +40,7 @@ USAGE = (
     "evaluate run=RUN, or evaluate videos=FOLDER, or evaluate videos=clip.mp4 [masks=MASKS] [prompt='[a horse] runs']."
 )
 OF_A_RUN = ("mix", "sets", "seed", "sampling", "scheduler", "backbone", "data", "save_videos")
-OF_VIDEOS = ("masks", "prompt", "source", "height", "width", "mask_fps", "source_fps")
+OF_VIDEOS = ("masks", "prompt", "source", "height", "width", "mask_fps", "source_fps", "max_foreground")
 LIBRARIES = ("maskvid", "torch", "lightning", "diffusers", "transformers", "open_clip_torch", "torchmetrics")
 
 
@@ -96,8 +96,9 @@ def evaluate_files(config: DictConfig, encoders: Any, folder: Path) -> tuple[dic
     metrics = VideoMetrics(encoders, given_frames=config.given_frames)
     for found in read_recordings(config):
         metrics.update(
-            found.frames, found.masks, found.prompt, clip_id=found.clip_id, seed=found.seed, source=found.source
-        )
+            found.frames, found.masks, found.prompt, clip_id=found.clip_id, seed=found.seed, source=found.source,
+            reference=found.source,
+        )  # fmt: skip
     means, rows = metrics.compute(), [{"set": "videos"} | row for row in metrics.rows()]
     results = {f"videos/{name}": value for name, value in means.items()}
     write_metrics(folder, results, rows)

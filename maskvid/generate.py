@@ -25,6 +25,7 @@ from maskvid.errors import UserError
 from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.module import MaskVidModule
+from maskvid.prompt import parse_prompt
 from maskvid.request import (
     OF_A_PAINTED_FRAME,
     arithmetic,
@@ -67,6 +68,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
     )  # fmt: skip
     first = None if config.first_frame is None else module.backbone.encode_frames(read_picture(config, size))
     batches = [request(module, prompt, masks) for prompt in prompts_of(config)]
+    module.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
     shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
     kept: dict[int, torch.Tensor] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from maskvid.data.check import FOLDER_FPS
 from maskvid.data.decode import decode_frames, frames_to_float, read_clip
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
+from maskvid.masks.check import MAX_FOREGROUND
 from maskvid.masks.read import iter_masks
 from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
@@ -47,19 +48,21 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
     """Read the videos that an evaluation names, one at a time.
 
     A folder is read in any layout of training data, but masks and captions may be missing; what `generate` and `edit`
-    write is such a folder. A video is read at `height` and `width`, by default at the size of its masks, else its own.
+    write is such a folder, and of a single video what lies beside it is taken where it is not given. A video is read at
+    `height` and `width`, by default at the size that the masks beside it have, else that of the masks given, else its
+    own.
 
     Raises:
         UserError: No such file, masks or prompt given for a folder, or sizes and frame counts that do not fit.
     """
-    for triple in _triples(config):
+    for triple, sized_by in _triples(config):
         if triple.faults:
             raise UserError(f"{triple.video}: {'; '.join(triple.faults)}")
         if not triple.video.exists():
             raise UserError(f"videos: {triple.video} does not exist, though a caption or a line of metadata names it.")
-        sized = iter_frames(triple.video) if triple.mask is None else iter_masks(triple.mask)
+        sized = iter_frames(triple.video) if sized_by is None else iter_masks(sized_by)
         if (first := next(sized, None)) is None:
-            raise UserError(f"videos: {triple.video if triple.mask is None else triple.mask} holds no frames.")
+            raise UserError(f"videos: {triple.video if sized_by is None else sized_by} holds no frames.")
         size = first.shape
         height, width = config.height or size[0], config.width or size[1]
         frames = frames_to_float(decode_frames(triple.video, height, width))
@@ -67,7 +70,10 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
         times = frame_times(triple.video, len(frames), fps=triple.fps)
         times = evenly(len(frames), FOLDER_FPS) if times is None else times
         if triple.mask is not None:
-            masks = read_masks(triple.mask, times, height, width, clock=times, mask_fps=config.mask_fps)
+            masks = read_masks(
+                triple.mask, times, height, width, clock=times, mask_fps=config.mask_fps,
+                max_foreground=config.max_foreground or MAX_FOREGROUND,
+            )  # fmt: skip
         if config.source is not None:
             path = Path(config.source).expanduser()
             path = path / triple.video.name if path.is_dir() else path
@@ -84,7 +90,8 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
         )
 
 
-def _triples(config: DictConfig) -> list[Triple]:
+def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
+    """The videos with their masks, and the masks whose size each is scored at."""
     videos = Path(config.videos).expanduser()
     if not videos.exists():
         raise UserError(f"videos={videos}: no such file or folder.")
@@ -94,11 +101,20 @@ def _triples(config: DictConfig) -> list[Triple]:
                 f"videos={videos} is a folder, in which masks and captions lie beside the videos; masks= and prompt= "
                 "go with a single video."
             )
-        return read_triples(videos)
-    if config.source is not None and config.masks is None:
+        return [(triple, triple.mask) for triple in read_triples(videos)]
+    beside = _beside(videos)
+    mask = beside.mask if config.masks is None else Path(config.masks).expanduser()
+    if config.source is not None and mask is None:
         raise UserError("source: the background is compared with it outside the masks; give masks as well.")
-    text = parse_prompt(config.prompt or "").text
-    return [Triple(videos.stem, videos, None if config.masks is None else Path(config.masks).expanduser(), text)]
+    text = beside.caption if config.prompt is None else parse_prompt(config.prompt).text
+    return [(replace(beside, mask=mask, caption=text), beside.mask or mask)]
+
+
+def _beside(video: Path) -> Triple:
+    """A single video with the masks and the caption that lie beside it, where some do."""
+    masks, caption = video.with_suffix(".mask.npz"), video.with_suffix(".txt")
+    text = caption.read_text(encoding="utf-8", errors="replace") if caption.is_file() else ""
+    return Triple(video.stem, video, masks if masks.is_file() else None, parse_prompt(text).text)
 
 
 def _is_frame_folder(folder: Path) -> bool:

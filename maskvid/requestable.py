@@ -177,6 +177,7 @@ class EvaluateConfig:
         height: Rows that videos are read at; null takes the masks', else the video's own.
         width: Columns likewise.
         mask_fps: Frames a second of the masks; null takes the files' own. As many masks as frames need none.
+        max_foreground: Mean share of the picture above which masks are taken for inverted; 1 switches that test off.
         source_fps: Frames a second of the source, likewise.
         given_frames: Leading frames that mask scores leave out, because the model was given them.
         metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
@@ -202,6 +203,7 @@ class EvaluateConfig:
     height: int | None = bounded(None, low=1)
     width: int | None = bounded(None, low=1)
     mask_fps: float | None = bounded(None, above=0)
+    max_foreground: float | None = bounded(None, above=0, high=1)
     source_fps: float | None = bounded(None, above=0)
     given_frames: int = bounded(1, low=0)
     metrics: Any = MISSING

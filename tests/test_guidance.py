@@ -52,7 +52,7 @@ def test_both_passes_of_guidance_see_the_masks_and_differ_in_the_prompt_alone(ov
 
 def test_a_video_starts_from_noise_that_its_frames_share_as_configured(overrides):
     quick = ["sampling.num_inference_steps=1", "sampling.guidance_scale=1"]
-    module, data = build(overrides, *quick, "method.noise.sampling_alpha=0.9", "data.validation_batch_size=3")
+    module, data = build(overrides, *quick, "method.noise.sampling_alpha=0.9")
     batch = validation_batch(data)
     calls = watch_passes(module.eval())
     for seed in (1, 2):

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from maskvid.clip import ClipBatch
 from maskvid.config import instantiate
+from maskvid.data.windows import collate
 from maskvid.model import Backbone
 from maskvid.module import MaskVidModule
 from maskvid.train import build_module, train
@@ -140,7 +141,8 @@ def test_rates_are_those_configured_warm_up_and_fall_to_zero(overrides, tmp_path
 
 
 def validation_batch(data: Any) -> ClipBatch:
-    return next(iter(data.val_dataloader()[0]))
+    """All clips of the first set together."""
+    return collate(list(data.val_dataloader()[0]))
 
 
 def test_videos_of_imprecise_masks_are_scored_by_the_exact_ones(overrides):

@@ -13,8 +13,9 @@ def composed(*typed: str):
 
 
 PATHS = [
-    "clip (1).npz", "a, b.npz", "[draft] x.npz", "x=1.npz", "it's.npz", 'a "b".npz', "a:b.npz", "ümlaut/馬.npz", "100%.npz",
-    "{a}.npz", "a;b&c.npz", "back\\slash.npz", "back\\", "a  b", "@x", "!x", "null.npz", "plain/a-b_c.npz", "a#b.npz", "-x.npz",
+    "clip (1).npz", "a, b.npz", "[draft] x.npz", "x=1.npz", "it's.npz", 'a "b".npz', "a:b.npz", "ümlaut/馬.npz",
+    "100%.npz", "{a}.npz", "a;b&c.npz", "back\\slash.npz", "back\\", "a  b", "@x", "!x", "null.npz",
+    "plain/a-b_c.npz", "a#b.npz", "-x.npz",
 ]  # fmt: skip
 
 
@@ -28,7 +29,8 @@ def test_paths_are_taken_as_they_stand(path):
 @pytest.mark.parametrize(
     "prompt",
     [
-        "[a fox] runs, fast", "a\\b", 'say "hi"', "it's [a fox]", "${oc.env:HOME}", "\\${x}", "5", "null", "true", "a=b", "[a fox]", "{x}",
+        "[a fox] runs, fast", "a\\b", 'say "hi"', "it's [a fox]", "${oc.env:HOME}", "\\${x}", "5", "null",
+        "true", "a=b", "[a fox]", "{x}",
         "ends with \\", "[a fox] (1)", "a: b", "日本 [の馬]", "$x ${y", "1,2",
     ],
 )  # fmt: skip

@@ -69,8 +69,9 @@ class MetricsCallback(Callback):
         """Score the samples `validation_step` returned."""
         for sample in samples_of(outputs):
             self._metrics(sample.set_name).update(
-                sample.frames, sample.masks, sample.prompt, clip_id=sample.clip_id, seed=sample.seed
-            )
+                sample.frames, sample.masks, sample.prompt, clip_id=sample.clip_id, seed=sample.seed,
+                reference=sample.reference,
+            )  # fmt: skip
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reduce over ranks, log, and in the final validation write and print."""

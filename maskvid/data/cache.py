@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +50,10 @@ class Encoder(Protocol):
 
     def prompt_faults(self, prompt: Prompt) -> list[str]:
         """Say what is wrong with a prompt, in words; `encode_text` refuses it then."""
+        ...
+
+    def warn_of_unknown(self, prompts: Iterable[Prompt]) -> None:
+        """Name the words of prompts that were never seen in training, where that is known."""
         ...
 
 
@@ -109,11 +114,8 @@ class TensorCache:
         try:
             with atomic_write(self.path(key)) as temporary:
                 save_file(tensors, temporary, metadata={"key": key, "checksum": checksum(tensors)})
-        except (OSError, SafetensorError) as error:
-            raise UserError(
-                f"cannot write to data.cache_dir={self.folder}: {error}. Free some space there, or set "
-                "data.cache_dir to another disk; entries written so far are kept"
-            ) from error
+        except UserError as error:
+            raise UserError(f"data.cache_dir={self.folder}: {error} Entries written so far are kept.") from error
 
 
 class EncodedData:

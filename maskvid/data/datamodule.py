@@ -186,6 +186,8 @@ class MaskVidDataModule(LightningDataModule):
             name: clips[: self.limit_training if name == TRAIN else self.limit_validation]
             for name, clips in report.accepted.items()
         }
+        captions = [prompt for clips in self.clips.values() for clip in clips for prompt in clip.triple.prompts]
+        self._encoder.warn_of_unknown(captions)
         requirements = self.requirements
         encoded = EncodedData(
             self._encoder, TensorCache(self.cache_dir), height=requirements.height, width=requirements.width

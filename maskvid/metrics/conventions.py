@@ -17,5 +17,6 @@ CONVENTIONS = {
         "PSNR in dB against the source clip outside the masks; infinite (null in JSON) where nothing changed, and in a "
         "mean with such a clip"
     ),
+    "reference_mask_iou": "mask_iou of the real clips with their own masks: what the segmenter can tell at all",
     "diversity": "mean pairwise cosine x 100 between videos of one clip and several seeds; lower is more diverse",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar, get_args
@@ -40,10 +41,14 @@ OTHERS: dict[str, Callable[..., ClipMean]] = {
     **MOTION,
     "subject_consistency": partial(FrameConsistency, "vbench"),
     "background_psnr": BackgroundPSNR,
+    "reference_mask_iou": MaskIoU,
     "diversity": Diversity,
 }
 METRICS = (*MASKS, *OTHERS)
 """Names of all metrics, in the order of tables."""
+
+JUDGED = 0.5
+"""Mask IoU of real clips with their own masks below which a segmenter does not know what it is shown."""
 
 T = TypeVar("T")
 CHUNK = 32  # frames per encoder call, so that a long video costs no more memory than a short one
@@ -134,6 +139,7 @@ class VideoMetrics:
         clip_id: str | None = None,
         seed: int = 0,
         source: torch.Tensor | None = None,
+        reference: torch.Tensor | None = None,
     ) -> dict[str, Any]:
         """Score one video.
 
@@ -144,6 +150,8 @@ class VideoMetrics:
             clip_id: Name in the table; None numbers the clips of this process.
             seed: Seed of the video; videos of one clip and several seeds are measured for diversity.
             source: float (f, 3, h, w) in [-1, 1], the clip that was edited.
+            reference: float (f, 3, h, w) in [-1, 1], the real clip that the masks were taken from, if it is known: it
+                tells whether the segmenter can judge.
 
         Returns:
             The clip's row: `clip`, `seed`, `prompt`, `frames` and its scores.
@@ -174,6 +182,8 @@ class VideoMetrics:
             inputs["subject_consistency"] = (torch.cat([encoders.dino.images(chunk) for chunk in frames.split(CHUNK)]),)
         if source is not None and masks is not None:
             inputs["background_psnr"] = (frames, source, masks)
+        if reference is not None and masks is not None:
+            inputs["reference_mask_iou"] = (encoders.segmenter(reference.to(device), masks).float(), masks)
         # Calling a metric counts the clip and returns its score.
         scores = {name: float(metric(*inputs[name])) for name, metric in self._metrics.items() if name in inputs}
         row = {"clip": clip_id, "seed": seed, "prompt": prompt or "", "frames": len(frames)} | scores
@@ -193,7 +203,16 @@ class VideoMetrics:
                 diversity.update(videos)
         mine = [name for name, metric in self._metrics.items() if metric.clips > 0]
         measured = {name for names in all_gather(mine) for name in names}
-        return {name: float(metric.compute()) for name, metric in self._metrics.items() if name in measured}
+        means = {name: float(metric.compute()) for name, metric in self._metrics.items() if name in measured}
+        known = means.get("reference_mask_iou", 1.0)
+        if known < JUDGED:
+            warnings.warn(
+                f"the segmenter finds the foreground of the real clips with a mask IoU of {known:.2f} by their own "
+                "masks: it does not know what it is shown, and mask scores say nothing here. Name another, for example "
+                "metrics.segmenter=facebook/sam2.1-hiera-small",
+                stacklevel=2,
+            )
+        return means
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per video of all ranks, sorted by clip and seed: `clip`, `seed`, `prompt`, `frames` and its scores.

@@ -17,6 +17,8 @@ from maskvid.files import atomic_write, json_text
 from maskvid.miniature.stage import Stage
 from maskvid.miniature.tokenizer import CONTEXT
 from maskvid.miniature.vae import encode
+from maskvid.model.known_words import KNOWN_WORDS
+from maskvid.world.captions import vocabulary
 from maskvid.world.pictures import Pictures
 
 
@@ -195,6 +197,7 @@ class BackboneStage(Stage):
         pipeline = assemble(vae, self.averaged("unet"), self.averaged("text"), self.tokenizer)
         with atomic_write(folder / "mini") as temporary:
             pipeline.to(dtype=torch.float16).save_pretrained(temporary)
+            (temporary / KNOWN_WORDS).write_text("\n".join(vocabulary()) + "\n")
             # transformers loads in the precision its config names, diffusers in float32: they have to agree.
             config = temporary / "text_encoder" / "config.json"
             config.write_text(json_text({**json.loads(config.read_text()), "dtype": "float32"}))

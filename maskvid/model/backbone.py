@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ from maskvid.errors import UserError
 from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
+<<<<<<< HEAD
 from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, refuse_broken, resolve
 from maskvid.model.lora import add_lora
+=======
+from maskvid.model.known_words import read_known_words, warn_of_unknown
+from maskvid.model.loading import SINGLE_FILES, add_lora, load_folder, load_single_file, resolve
+>>>>>>> main
 from maskvid.model.sd_class import refuse_unlike
 from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
 from maskvid.prompt import Prompt
@@ -50,6 +56,7 @@ class Backbone:
     Attributes:
         fingerprint: Of everything that changes the frozen numbers but for rounding, see `maskvid.model.fingerprint`.
         dtype: The type asked for.
+        known_words: Words seen in training, where the folder says so; else empty.
 
     Raises:
         UserError: The folder does not exist, lacks a part, or holds no Stable-Diffusion-class pipeline; the single file
@@ -100,6 +107,7 @@ class Backbone:
             if module is not None:
                 module.requires_grad_(False).eval()
         self.fingerprint = fingerprint(self.pipeline)
+        self.known_words = read_known_words(Path(source))
         self.control_picture, self.controlnet_scale = control_picture, controlnet_scale
         self.controlled: Any = None
         if controlnet is not None:
@@ -221,6 +229,10 @@ class Backbone:
     def prompt_faults(self, prompt: Prompt) -> list[str]:
         """What is wrong with a prompt, in words: a subject that the tokenizer does not reach."""
         return subject_faults(self.pipeline.tokenizer, prompt)
+
+    def warn_of_unknown(self, prompts: Iterable[Prompt]) -> None:
+        """Name the words of prompts that were never seen in training, where that is known."""
+        warn_of_unknown(self.known_words, prompts)
 
     @torch.no_grad()
     def control(self, masks: torch.Tensor) -> Control:

@@ -88,6 +88,9 @@ class AverageEncoder:
                 mask[row] = 1
         return text, mask, text.mean(1)
 
+    def warn_of_unknown(self, prompts) -> None:
+        pass
+
     def prompt_faults(self, prompt: Prompt) -> list[str]:
         """Eight words are all that it takes."""
         before = len(prompt.text[: (prompt.subject or (0, 0))[1]].split())

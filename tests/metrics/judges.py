@@ -80,7 +80,15 @@ def score(indices: list[int], *, samples: int = 1) -> VideoMetrics:
     for index in indices:
         for seed in range(samples):
             frames, masks, prompt = clip(index + 10 * seed)
-            metrics.update(frames, masks, prompt, clip_id=f"clip-{index}", seed=seed, source=frames.flip(0))
+            metrics.update(
+                frames,
+                masks,
+                prompt,
+                clip_id=f"clip-{index}",
+                seed=seed,
+                source=frames.flip(0),
+                reference=frames.flip(0),
+            )
     return metrics
 
 

@@ -36,6 +36,7 @@ def test_each_figure_is_the_mean_of_its_function_over_clips():
                     want[function.__name__].append(function(frames))
                 want["subject_consistency"].append(frame_consistency(encoders.dino.images(frames), "vbench"))
                 want["background_psnr"].append(background_psnr(frames, frames.flip(0), masks))
+                want["reference_mask_iou"].append(mask_iou(encoders.segmenter(frames.flip(0)), masks))
                 looks.append(images)
             want["diversity"].append(diversity(looks))
     result = metrics.compute()
