@@ -22,11 +22,14 @@ GROUND = {
     "clip": set[str](),
     "errors": set[str](),
     "files": {"errors"},
+    "json_reading": {"errors"},
     "stopping": set[str](),
     "prompt": {"errors"},
     "seeds": set[str](),
     "settings": {"bounds", "errors"},
+    "tensor_file": {"errors"},
     "video": {"errors", "files"},
+    "weights_folder": {"errors", "json_reading"},
 }
 ROOMS = {
     "media": set[str](),

@@ -16,8 +16,13 @@ from maskvid.errors import UserError
 from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
+<<<<<<< HEAD
+from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, refuse_broken, resolve
+from maskvid.model.lora import add_lora
+=======
 from maskvid.model.known_words import read_known_words, warn_of_unknown
 from maskvid.model.loading import SINGLE_FILES, add_lora, load_folder, load_single_file, resolve
+>>>>>>> main
 from maskvid.model.sd_class import refuse_unlike
 from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
 from maskvid.prompt import Prompt
@@ -89,6 +94,9 @@ class Backbone:
                 f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline."
             )
         refuse_unlike(self.pipeline, path)
+        for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+            if getattr(self.pipeline, part, None) is not None:
+                refuse_broken(getattr(self.pipeline, part), f"backbone.path={path!r}: {part}")
         self.pipeline.set_progress_bar_config(disable=True)
         if self.dtype == torch.float16 and self.pipeline.vae.config.get("force_upcast"):
             self.pipeline.vae.float()  # its activations overflow float16, as diffusers knows of SDXL's

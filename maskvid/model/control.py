@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import ControlNetModel, DiffusionPipeline
+from huggingface_hub import hf_hub_download
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
-from maskvid.model.loading import LOADING_ERRORS, explain, is_local, resolve
+from maskvid.model.loading import LOADING_ERRORS, explain, is_local, refuse_broken, resolve
+from maskvid.weights_folder import check_config, check_weights_folder
 
 Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
 """Latents, timesteps, text and added conditions of n pictures -> residuals of the U-Net's down blocks and middle."""
@@ -57,14 +60,21 @@ def load_control(path: str, pipeline: Any, *, variant: str | None) -> DiffusionP
         UserError: It cannot be loaded, or was made for a U-Net of another shape.
     """
     unet, factor = pipeline.unet, 2 ** (len(pipeline.vae.config.block_out_channels) - 1)
-    source = resolve(path)
+    source, name = resolve(path), f"backbone.controlnet={path!r}"
     try:
+        if is_local(source):
+            check_weights_folder(Path(source), name)
+        else:
+            check_config(Path(hf_hub_download(source, "config.json")), name)
         controlnet = ControlNetModel.from_pretrained(
-            source, dtype=unet.dtype, variant=variant, local_files_only=is_local(source)
+            source, dtype=unet.dtype, variant=variant, local_files_only=is_local(source), use_safetensors=True
         )
+    except UserError:
+        raise
     except LOADING_ERRORS as error:
         reason = explain(error, source, variant)
-        raise UserError(f"backbone.controlnet={path!r} cannot be loaded by diffusers: {reason}") from error
+        raise UserError(f"{name} cannot be loaded by diffusers: {reason}") from error
+    refuse_broken(controlnet, name)
     own, given = unet.config, controlnet.config
     for name in ("in_channels", "block_out_channels", "cross_attention_dim", "down_block_types", "layers_per_block"):
         if _plain(own[name]) != _plain(given[name]):

@@ -7,17 +7,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 
 from maskvid.errors import UserError
+from maskvid.model.parts import PARTS, check_parts, read_index
 
 ASSETS = "assets://"
 SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
-"""What diffusers, transformers and safetensors raise at files that are missing, cut off or of another shape."""
+LOADING_ERRORS = (
+    OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError, AttributeError, ImportError, IndexError,
+    ZeroDivisionError, AssertionError, NotImplementedError, RecursionError, OverflowError,
+)  # fmt: skip
+"""What diffusers, transformers and safetensors raise at files that are missing, cut off, or of other shapes or types."""
 
 
 def resolve(path: str) -> str:
@@ -64,35 +68,45 @@ def load_folder(
     Raises:
         UserError: There is no pipeline, it lacks a part, or it cannot be read.
     """
-    local, folder = is_local(source), Path(source)
-    if local and not (folder / "model_index.json").is_file():
+    local = is_local(source)
+    if local and not Path(source, "model_index.json").is_file():
         raise UserError(f"backbone.path={path!r}: no model_index.json there; give a diffusers folder or a hub id.")
+    name = f"backbone.path={path!r}"
     try:
-        index = DiffusionPipeline.load_config(source, local_files_only=local)
-        optional = getattr(getattr(diffusers, str(index.get("_class_name")), None), "_optional_components", [])
-        parts = [part for part, value in index.items() if isinstance(value, (list, tuple)) and value[0] is not None]
-        absent = {part for part in parts if local and not (folder / part).is_dir()}
+        index, pipeline_class = _index(source, name)
+        folder = Path(source if local else pipeline_class.download(source, variant=variant, use_safetensors=True))
+        parts = [part for part in PARTS if part in index]
+        absent = {part for part in parts if not (folder / part).is_dir()}
         if not safety_checker:
             absent |= {"safety_checker"} & set(parts)
         for part in parts:
-            if part in absent and part not in optional:
-                raise UserError(f"backbone.path={path!r}: the part {part!r} is missing; copy the whole folder.")
+            if part in absent and part not in pipeline_class._optional_components:
+                raise UserError(f"{name}: the part {part!r} is missing; copy the whole folder.")
         if "feature_extractor" in absent and "safety_checker" in set(parts) - absent:
             raise UserError(
-                f"backbone.path={path!r}: the safety checker cannot look at pictures without the part "
-                "'feature_extractor'; copy the whole folder, or set backbone.safety_checker=false."
+                f"{name}: the safety checker cannot look at pictures without the part 'feature_extractor'; copy the "
+                "whole folder, or set backbone.safety_checker=false."
             )
+        check_parts(folder, [part for part in parts if part not in absent], name)
         left_out: dict[str, Any] = dict.fromkeys(absent)
         if "safety_checker" in absent:
             left_out["requires_safety_checker"] = False
-        return DiffusionPipeline.from_pretrained(
-            source, dtype=dtype, variant=variant, local_files_only=local, **left_out
+        return pipeline_class.from_pretrained(
+            folder, dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True, **left_out
         )
     except UserError:
         raise
     except LOADING_ERRORS as error:
         reason = explain(error, source, variant)
-        raise UserError(f"backbone.path={path!r} cannot be loaded by diffusers: {reason}") from error
+        raise UserError(f"{name} cannot be loaded by diffusers: {reason}") from error
+
+
+def _index(source: str, name: str) -> tuple[dict[str, list[str]], Any]:
+    """The parts that a folder or a hub id names, and the pipeline they make; nothing else is fetched yet."""
+    local = is_local(source)
+    path = Path(source, "model_index.json") if local else Path(hf_hub_download(source, "model_index.json"))
+    pipeline, parts = read_index(path, name)
+    return parts, {kind.__name__: kind for kind in (StableDiffusionPipeline, StableDiffusionXLPipeline)}[pipeline]
 
 
 def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
@@ -121,10 +135,9 @@ def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | N
     layout = resolve(config)
     local = is_local(layout)
     try:
-        names = DiffusionPipeline.load_config(layout, local_files_only=local)
-        pipeline_class: Any = getattr(diffusers, str(names["_class_name"]), None)
-        if not hasattr(pipeline_class, "from_single_file"):
-            raise UserError(f"backbone.config={config!r}: {names['_class_name']} cannot be read from a single file.")
+        parts, pipeline_class = _index(layout, f"backbone.config={config!r}")
+        if local:
+            check_parts(Path(layout), list(parts), f"backbone.config={config!r}")
         return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
     except UserError:
         raise
@@ -134,16 +147,14 @@ def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | N
         ) from error
 
 
-def add_lora(pipeline: Any, lora: str, scale: float) -> None:
-    """Fuse a LoRA into the weights, so that inflation finds plain layers.
+def refuse_broken(model: torch.nn.Module, name: str) -> None:
+    """Refuse weights that are not finite: everything that is computed with them would be black.
 
     Raises:
-        UserError: It cannot be read, or does not fit.
+        UserError: Begins with the name that the user gave and says which weight.
     """
-    try:
-        pipeline.load_lora_weights(resolve(lora))
-        pipeline.fuse_lora(lora_scale=scale)
-        pipeline.unload_lora_weights()
-    except LOADING_ERRORS as error:
-        hint = "install the extra `lora`.\n" if "PEFT" in str(error) else ""
-        raise UserError(f"backbone.lora={lora!r} cannot be added by diffusers: {hint}{explain(error)}") from error
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and value.numel():
+            low, high = torch.aminmax(value)  # one pass, no copy; NaN comes through
+            if not (low.isfinite() and high.isfinite()):
+                raise UserError(f"{name}: {key} holds values that are not finite; copy it again.")
