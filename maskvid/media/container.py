@@ -243,7 +243,7 @@ def _filters(container: Any, stream: Any, frame: Any) -> tuple[Filter, ...]:
 
 
 def _cut(container: Any, stream: Any) -> tuple[int, ...]:
-    """Pixels that the container hides: left, right, top and bottom. PyAV tells of them in FFmpeg's description alone."""
+    """Pixels that the container hides: left, right, top, bottom. PyAV tells of them in FFmpeg's description alone."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
