@@ -1,8 +1,8 @@
 """Folders of weights that anyone may have sent: what is looked at before diffusers, transformers or open_clip read one.
 
 Those libraries take from such a folder the names of classes and modules, code beside the weights, pickles, and ids of
-other repositories. Here a folder is data: its files must be safetensors, and nothing in its configurations may name what
-is imported, fetched or compiled.
+other repositories. Here a folder is data: its files must be safetensors, and nothing in its configurations may name
+what is imported, fetched or compiled.
 """
 
 from __future__ import annotations

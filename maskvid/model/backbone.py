@@ -16,13 +16,9 @@ from maskvid.errors import UserError
 from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
-<<<<<<< HEAD
+from maskvid.model.known_words import read_known_words, warn_of_unknown
 from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, refuse_broken, resolve
 from maskvid.model.lora import add_lora
-=======
-from maskvid.model.known_words import read_known_words, warn_of_unknown
-from maskvid.model.loading import SINGLE_FILES, add_lora, load_folder, load_single_file, resolve
->>>>>>> main
 from maskvid.model.sd_class import refuse_unlike
 from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
 from maskvid.prompt import Prompt

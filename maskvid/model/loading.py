@@ -21,7 +21,7 @@ LOADING_ERRORS = (
     OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError, AttributeError, ImportError, IndexError,
     ZeroDivisionError, AssertionError, NotImplementedError, RecursionError, OverflowError,
 )  # fmt: skip
-"""What diffusers, transformers and safetensors raise at files that are missing, cut off, or of other shapes or types."""
+"""What diffusers, transformers and safetensors raise at files missing, cut off, or of other shapes or types."""
 
 
 def resolve(path: str) -> str:

@@ -12,7 +12,7 @@ _SETTINGS = frozenset(
      "bias", "lora_bias", "fan_in_fan_out", "inference_mode", "base_model_name_or_path", "peft_type", "peft_version",
      "task_type", "revision"}
 )  # fmt: skip
-"""What a LoRA's header may say of it. peft knows more: modules to import, other files to read, other weights to make."""
+"""What a LoRA's header may say. peft knows more: modules to import, other files to read, other weights to make."""
 
 _NOTHING = (None, False, "", [], {})
 _DEFAULTS = {"init_lora_weights": True, "megatron_core": "megatron.core", "ensure_weight_tying": False}
@@ -56,8 +56,8 @@ def _check(lora: str, weights: dict[str, Any], header: dict[str, Any] | None) ->
         plain = setting in _SETTINGS or value in _NOTHING or _DEFAULTS.get(setting) == value
         if not plain:
             raise UserError(
-                f"backbone.lora={lora!r}: its header sets {key}={value!r:.60}, which is more than a LoRA; only its ranks "
-                "and scales are taken."
+                f"backbone.lora={lora!r}: its header sets {key}={value!r:.60}, which is more than a LoRA; only its "
+                "ranks and scales are taken."
             )
 
 
