@@ -14,7 +14,7 @@ _SETTINGS = frozenset(
 )  # fmt: skip
 """What a LoRA's header may say. peft knows more: modules to import, other files to read, other weights to make."""
 
-_NOTHING = (None, False, "", [], {})
+_NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 _DEFAULTS = {"init_lora_weights": True, "megatron_core": "megatron.core", "ensure_weight_tying": False}
 
 
