@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio_ffmpeg
@@ -18,6 +19,9 @@ from maskvid.files import atomic_write
 
 VIEWABLE = 256  # pixels: a video whose short side is smaller is enlarged by a whole factor
 MARGIN = 4  # pixels between the frames of a strip
+FASTEST_GIF = 50  # frames a second: it counts in hundredths, and players show a frame of less than two for ten
+
+_OWN_PALETTES = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
 
 
 @dataclass
@@ -89,7 +93,7 @@ def write_video(
 
     Args:
         path: Where to write; the suffix, .mp4 or .gif, chooses the format.
-        frames: float (f, 3, h, w) in [-1, 1], or pieces of that shape in order: an mp4 of any length is written in
+        frames: float (f, 3, h, w) in [-1, 1], or pieces of that shape in order: a video of any length is written in
             constant memory.
         fps: Frames per second.
         scale: Whole factor to enlarge by; None enlarges small videos until they can be looked at. An odd side is
@@ -100,19 +104,23 @@ def write_video(
         `path`.
 
     Raises:
-        UserError: Unknown suffix, or frames that are not one RGB video.
+        UserError: Unknown suffix, a rate that the format does not have, or frames that are not one RGB video.
     """
     path = Path(path)
     if path.suffix not in (".mp4", ".gif"):
         raise UserError(f"cannot write a video to {path}: its suffix must be .mp4 or .gif")
     if fps <= 0:
         raise UserError(f"fps is {fps}; give a positive number of frames per second")
+    if path.suffix == ".gif" and fps > FASTEST_GIF:
+        raise UserError(f"fps is {fps}; a .gif shows at most {FASTEST_GIF} frames a second, an .mp4 any number")
     pixels = _enlarged([frames] if isinstance(frames, torch.Tensor) else frames, scale)
     with atomic_write(path) as temporary:
         if path.suffix == ".gif":
-            _write_gif(temporary, pixels, fps)
+            options = ["-filter_complex", _OWN_PALETTES, "-loop", "0"]
+            _write(temporary, pixels, fps, codec="gif", pix_fmt_out="pal8", output_params=options)
         else:
-            _write_mp4(temporary, pixels, fps, crf)
+            options = ["-crf", str(crf), "-movflags", "+faststart"]
+            _write(temporary, _even(pixels), fps, codec="libx264", pix_fmt_out="yuv420p", output_params=options)
     return path
 
 
@@ -122,31 +130,24 @@ def _enlarged(pieces: Iterable[torch.Tensor], scale: int | None) -> Iterator[np.
             yield enlarge(frame, viewable_scale(*frame.shape[:2]) if scale is None else scale)
 
 
-def _write_mp4(path: Path, pixels: Iterator[np.ndarray], fps: float, crf: int) -> None:
+def _even(pixels: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    for frame in pixels:
+        yield np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+
+
+def _write(path: Path, pixels: Iterator[np.ndarray], fps: float, **options: Any) -> None:
     first = next(pixels)
     height, width = first.shape[:2]
+    # the padding above is all that H.264 needs; the library's default block size would stretch the picture
     writer = imageio_ffmpeg.write_frames(
-        str(path),
-        (width + width % 2, height + height % 2),
-        fps=fps,
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        quality=None,
-        macro_block_size=1,  # the padding below is all H.264 needs; the library's default would stretch the picture
-        output_params=["-crf", str(crf), "-movflags", "+faststart"],
+        str(path), (width, height), fps=fps, quality=None, macro_block_size=1, **options
     )
     writer.send(None)
     try:
         for frame in itertools.chain([first], pixels):
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            writer.send(np.ascontiguousarray(even))
+            writer.send(np.ascontiguousarray(frame))
     finally:
         writer.close()
-
-
-def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:
-    images = [Image.fromarray(frame) for frame in pixels]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
 
 
 def write_sidecars(path: Path, prompt: str, masks: torch.Tensor, fps: float) -> None:
