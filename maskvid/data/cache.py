@@ -20,6 +20,7 @@ from maskvid.data.decode import DECODE_VERSION, frames_to_float, stream_frames
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
 from maskvid.files import atomic_write
+from maskvid.media.frames import frame_count
 from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt
 
@@ -152,14 +153,21 @@ class EncodedData:
         )
         entry = self.cache.get(key)
         if entry is None:
-            frames = stream_frames(video, self.height, self.width)
-            parts = []
-            while piece := list(islice(frames, _FRAMES_PER_CALL)):
-                pixels = np.stack(piece)
-                parts.append(self.encoder.encode_frames(frames_to_float(pixels[:, :, ::-1].copy() if flip else pixels)))
-            entry = {"latents": _stored(torch.cat(parts))}
+            entry = {"latents": self._encode(video, flip)}
             self.cache.put(key, entry)
         return entry["latents"]
+
+    def _encode(self, video: Path, flip: bool) -> torch.Tensor:
+        count, frames = frame_count(video), stream_frames(video, self.height, self.width)
+        latents: torch.Tensor | None = None
+        for start in range(0, count, _FRAMES_PER_CALL):
+            pixels = np.stack(list(islice(frames, _FRAMES_PER_CALL)))
+            part = _stored(self.encoder.encode_frames(frames_to_float(pixels[:, :, ::-1].copy() if flip else pixels)))
+            # room is made once: small parts kept between large frames that go would leave holes of many gigabytes
+            latents = torch.empty(count, *part.shape[1:]) if latents is None else latents
+            latents[start : start + len(part)] = part
+        assert latents is not None, "a clip that has passed the check has frames"
+        return latents
 
     def text(self, prompt: Prompt) -> dict[str, torch.Tensor]:
         """Embedding of one prompt.

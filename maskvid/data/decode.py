@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from maskvid.errors import UserError
-from maskvid.masks.resample import resize_crop
+from maskvid.masks.resample import pick, resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.frames import frame_count, iter_frames
 
@@ -33,7 +32,8 @@ def decode_frames(video: Path, height: int, width: int, *, limit: int | None = N
     Raises:
         UserError: Missing or unreadable video.
     """
-    return np.stack(list(islice(stream_frames(video, height, width), limit)))
+    count = frame_count(video) if limit is None else min(limit, frame_count(video))
+    return frames_at(video, np.arange(count), height, width)
 
 
 def stream_frames(video: Path, height: int, width: int) -> Iterator[np.ndarray]:
@@ -78,17 +78,16 @@ def read_clip(
 
 
 def frames_at(path: Path, indices: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The frames of a clip by rising indices, which may repeat; the others are not kept.
+    """The frames of a clip by rising indices, see `pick`.
 
     Returns:
         uint8 (len(indices), height, width, 3), RGB.
     """
-    wanted = set(indices.tolist())
-    frames = islice(stream_frames(path, height, width), int(indices[-1]) + 1)
-    kept = {index: frame for index, frame in enumerate(frames) if index in wanted}
-    return np.stack([kept[index] for index in indices.tolist()])
+    return pick(iter_frames(path), indices, height, width)
 
 
 def frames_to_float(frames: np.ndarray) -> torch.Tensor:
     """Turn uint8 (f, h, w, 3) into float32 (f, 3, h, w) in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1)
+    count, height, width, channels = frames.shape
+    values = torch.empty(count, channels, height, width).copy_(torch.from_numpy(frames).permute(0, 3, 1, 2))
+    return values.div_(127.5).sub_(1)

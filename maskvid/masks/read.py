@@ -24,7 +24,7 @@ VOID = 255
 _CODEC_HAZE = 12
 
 _BY_SUM = np.clip(np.rint((np.arange(766) / 3 - _CODEC_HAZE) * 255 / (255 - 2 * _CODEC_HAZE)), 0, 255).astype(np.uint8)
-"""Foreground by the sum of red, green and blue; a table, because numbers of eight bytes for 8K film are many."""
+"""Foreground by the sum of red, green and blue."""
 
 
 def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterator[np.ndarray]:
@@ -56,7 +56,15 @@ def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterato
     else:
         _refuse_objects(objects, path)
         for frame in decoded(open_video(path)):
-            yield _BY_SUM[frame.sum(axis=2, dtype=np.uint16)]
+            yield _brightness(frame)
+
+
+def _brightness(frame: np.ndarray) -> np.ndarray:
+    """Foreground of a frame (h, w, 3), row by row: indices take eight bytes a pixel, and frames may be large."""
+    mask = np.empty(frame.shape[:2], np.uint8)
+    for row, colours in zip(mask, frame, strict=True):
+        row[:] = _BY_SUM[colours.sum(axis=1, dtype=np.uint16)]
+    return mask
 
 
 def _picture_masks(path: Path, objects: Collection[int] | None, *, folder: bool) -> Iterator[np.ndarray]:

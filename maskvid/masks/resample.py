@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 import cv2
 import numpy as np
+
+from maskvid.errors import UserError
+
+
+def pick(pictures: Iterable[np.ndarray], indices: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Some of a sequence at another size, see `resize_crop`; the others are neither kept nor read beyond the last.
+
+    Args:
+        pictures: uint8 (h, w) or (h, w, 3), one at a time.
+        indices: int (n,), rising; repeated ones are allowed.
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        uint8 (n, height, width) or (n, height, width, 3).
+
+    Raises:
+        UserError: The sequence ends before the last index.
+    """
+    picked, last = np.empty(0), int(indices[-1])
+    count = 0
+    for index, picture in enumerate(islice(pictures, last + 1)):
+        if (places := indices == index).any():
+            resized = resize_crop(picture, height, width)
+            # room is made once, because small arrays kept between large ones that go leave holes in the memory
+            picked = picked if picked.size else np.empty((len(indices), *resized.shape), np.uint8)
+            picked[places] = resized
+        count = index + 1
+    if count <= last:
+        raise UserError(f"it ends after {count} frames; {last + 1} are needed.")
+    return picked
 
 
 def resize_crop(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from maskvid.errors import UserError
 from maskvid.masks.check import MAX_FOREGROUND, mask_faults
 from maskvid.masks.read import count_masks, iter_masks
-from maskvid.masks.resample import resize_crop
+from maskvid.masks.resample import pick
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.pictures import IMAGE_SUFFIXES
 
@@ -77,12 +76,7 @@ def read_masks(
             )
         if covered(at, times) < len(times) or len(times) < count:
             warnings.warn(f"masks={path} has {count} frames; those beyond the video's are not used", stacklevel=2)
-    wanted = set(chosen.tolist())
-    read = islice(iter_masks(path), int(chosen[-1]) + 1)  # no more are kept or read than are asked for
-    kept = {index: resize_crop(mask, height, width) for index, mask in enumerate(read) if index in wanted}
-    if len(kept) < len(wanted):
-        raise UserError(f"masks={path} says that it has {count} frames, and {len(kept)} can be read; write it anew.")
-    stack = np.stack([kept[index] for index in chosen.tolist()])
+    stack = pick(iter_masks(path), chosen, height, width)
     faults = mask_faults(stack, max_foreground=max_foreground)
     if faults:
         raise UserError(f"masks={path}: " + "; ".join(faults))

@@ -2,8 +2,9 @@
 
 decord decodes. PyAV goes through the whole file first: how many frames are shown, when, and whether they are sound. It
 also gives the pictures where the file says what decord does not heed (frames hidden by an edit list, pixels that are
-not square, a display matrix, a cut, more than eight bits), or where decord fails (AV1, GIF, MPEG streams). Its pictures
-come out of FFmpeg's own filters.
+not square, a display matrix, a cut, more than eight bits), where decord fails (AV1, GIF, MPEG streams), and of long
+clips, which decord may hold whole. Its pictures come out of FFmpeg's own filters, and equal decord's where both are
+right.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ LARGEST = 2**26
 _DECORDS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"})
 """Containers that decord reads rightly, by FFmpeg's names; of MPEG streams it repeats frames."""
 
+DECORDS_SHARE = 2**29
+"""Bytes of all frames of a clip that decord is given: it decodes ahead of a slow reader without end, to the last."""
+
 _FAULTS = (av.FFmpegError, decord.DECORDError, OSError, ValueError, IndexError, RuntimeError, MemoryError)
 
 Filter = tuple[str, str]
@@ -54,7 +58,7 @@ class Video:
         times: float64 (count,), seconds at which they are shown, from the first on; None where it does not say.
         rate: Mean frames a second by the container, or None.
         size: Rows and columns as they are shown.
-        plain: Whether decord decodes it rightly.
+        plain: Whether decord decodes it, rightly and within bounds.
         filters: What makes a decoded frame the one that is shown.
     """
 
@@ -129,7 +133,8 @@ def _surveyed(path: Path, changed: int, size: int) -> Video:
         shown = next(_filtered(stream, [seen.first], filters))
         rate, base, kind = stream.average_rate, stream.time_base, container.format.name
         deep = max(part.bits for part in seen.first.format.components) > 8
-    simple = kind in _DECORDS and not (seen.hidden or filters or deep)
+    whole = len(seen.stamps) * shown.size
+    simple = kind in _DECORDS and not (seen.hidden or filters or deep) and whole <= DECORDS_SHARE
     return Video(
         path=path,
         count=len(seen.stamps),
@@ -243,7 +248,7 @@ def _filters(container: Any, stream: Any, frame: Any) -> tuple[Filter, ...]:
 
 
 def _cut(container: Any, stream: Any) -> tuple[int, ...]:
-    """Pixels that the container hides: left, right, top, bottom. PyAV tells of them in FFmpeg's description alone."""
+    """Pixels hidden by the container: left, right, top and bottom. PyAV tells of them in FFmpeg's description alone."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:
