@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from experiments.robustness import material
 from experiments.robustness.case import REJECT, Case, Want
@@ -18,18 +17,39 @@ ANY = Want(FRAMES)
 UNSURE = Want(FRAMES, rejected=True)
 
 VALUES = {
-    "null": "null", "true": "true", "false": "false", "0": "0", "-1": "-1", "1.5": "1.5", "1e400": "1e400", "NaN": "NaN",
-    "-Infinity": "-Infinity", "an empty text": '""', "a blank": '" "', "a NUL": '"a\\u0000b"',
-    "half a surrogate pair": '"a\\ud800b"', "an empty list": "[]", "a list of numbers": "[1, 2]", "an empty object": "{}",
-    "an object": '{"a": 1}', "an integer of 10^5 digits": "9" * 100_000, "10^5 brackets": "[" * 100_000 + "]" * 100_000,
-    "10^6 letters": '"' + "a" * 1_000_000 + '"', "a path out of the folder": '"../../../etc/passwd"',
-}  # fmt: skip
+    "null": "null",
+    "true": "true",
+    "false": "false",
+    "0": "0",
+    "-1": "-1",
+    "1.5": "1.5",
+    "1e400": "1e400",
+    "NaN": "NaN",
+    "-Infinity": "-Infinity",
+    "an empty text": '""',
+    "a blank": '" "',
+    "a NUL": '"a\\u0000b"',
+    "half a surrogate pair": '"a\\ud800b"',
+    "an empty list": "[]",
+    "a list of numbers": "[1, 2]",
+    "an empty object": "{}",
+    "an object": '{"a": 1}',
+    "an integer of 10^5 digits": "9" * 100_000,
+    "10^5 brackets": "[" * 100_000 + "]" * 100_000,
+    "10^6 letters": '"' + "a" * 1_000_000 + '"',
+    "a path out of the folder": '"../../../etc/passwd"',
+}
 FIELDS = ("file_name", "mask", "text", "subject", "fps", "id", "object", "attribute")
 
 HARMLESS = {
-    ("subject", "null"), ("subject", "an empty text"), ("subject", "a blank"), ("fps", "null"), ("id", "null"), ("id", "an empty text"),
+    ("subject", "null"),
+    ("subject", "an empty text"),
+    ("subject", "a blank"),
+    ("fps", "null"),
+    ("id", "null"),
+    ("id", "an empty text"),
     ("object", "null"),
-}  # fmt: skip
+}
 """What says that there is none, which is as good as leaving it out."""
 
 NAMES = {("id", name) for name in ("true", "false", "0", "-1", "a blank", "10^6 letters", "a path out of the folder")}
@@ -121,12 +141,18 @@ LISTS: dict[str, tuple[Callable[[], bytes], Want | dict[str, Want]]] = {
     "ten megabytes of blanks": (lambda: b" " * 10**7 + LINE, UNSURE),
     "300 megabytes": (lambda: b"x" * (3 * 10**8), REJECT),
     "a list of captions": (lambda: json.dumps(material.row(text=["[a square] wanders", "it wanders"])).encode(), GOOD),
-    "captions of which one is empty": (lambda: json.dumps(material.row(text=["[a square] wanders", ""])).encode(), REJECT),
+    "captions of which one is empty": (
+        lambda: json.dumps(material.row(text=["[a square] wanders", ""])).encode(),
+        REJECT,
+    ),
     "captions of which one is a number": (lambda: json.dumps(material.row(text=["a square", 5])).encode(), REJECT),
     "captions in captions": (lambda: json.dumps(material.row(text=[["a square"]])).encode(), REJECT),
     "fields nobody knows": (lambda: json.dumps(material.row(**{f"field {n}": n for n in range(1000)})).encode(), GOOD),
-    **{f"no {name}": (lambda n=name: json.dumps({k: v for k, v in material.row().items() if k != n}).encode(), REJECT) for name in ("file_name", "mask", "text")},
-}  # fmt: skip
+    **{
+        f"no {name}": (lambda n=name: json.dumps({k: v for k, v in material.row().items() if k != n}).encode(), REJECT)
+        for name in ("file_name", "mask", "text")
+    },
+}
 
 TEXTS: dict[str, tuple[str, Want]] = {
     "one bracket": ("[a square wanders", REJECT),
@@ -181,7 +207,9 @@ def cases() -> Iterator[Case]:
         yield listed(f"text: {name}", lambda t=text: json.dumps(material.row(text=t)).encode(), want)
         yield beside(name, text.encode("utf-8", "surrogateescape"), want)
     for name, (text, subject, want) in SUBJECTS.items():
-        yield listed(f"subject: {name}", lambda t=text, s=subject: json.dumps(material.row(text=t, subject=s)).encode(), want)
+        yield listed(
+            f"subject: {name}", lambda t=text, s=subject: json.dumps(material.row(text=t, subject=s)).encode(), want
+        )
     for name, content, want in (
         ("UTF-8 with a mark", b"\xef\xbb\xbf[a square] wanders", GOOD),
         ("UTF-16", "[a square] wanders".encode("utf-16"), UNSURE),
@@ -192,16 +220,33 @@ def cases() -> Iterator[Case]:
     ):
         yield beside(name, content, want)
     for name, content in (
-        ("null", b"null"), ("a list", b"[]"), ("a number", b"5"), ("cut", b'{"clip": "a sq'), ("nothing", b""), ("noise", bytes(range(256))),
-        ("a caption that is a number", b'{"clip": 5}'), ("a caption that is a list", b'{"clip": ["a"]}'), ("a caption that is null", b'{"clip": null}'),
-        ("an object without text", b'{"clip": {}}'), ("a text that is a number", b'{"clip": {"text": 5}}'),
-        ("a subject that is a number", b'{"clip": {"text": "a square", "subject": 5}}'), ("10^5 brackets", b"[" * 100_000),
-        ("NaN", b"NaN"), ("no caption for the clip", b"{}"),
-    ):  # fmt: skip
+        ("null", b"null"),
+        ("a list", b"[]"),
+        ("a number", b"5"),
+        ("cut", b'{"clip": "a sq'),
+        ("nothing", b""),
+        ("noise", bytes(range(256))),
+        ("a caption that is a number", b'{"clip": 5}'),
+        ("a caption that is a list", b'{"clip": ["a"]}'),
+        ("a caption that is null", b'{"clip": null}'),
+        ("an object without text", b'{"clip": {}}'),
+        ("a text that is a number", b'{"clip": {"text": 5}}'),
+        ("a subject that is a number", b'{"clip": {"text": "a square", "subject": 5}}'),
+        ("10^5 brackets", b"[" * 100_000),
+        ("NaN", b"NaN"),
+        ("no caption for the clip", b"{}"),
+    ):
         yield davis(name, "captions.json", content, REJECT)
     yield davis("good", "captions.json", b'{"clip": "[a square] wanders"}', GOOD)
-    yield davis("a text and a subject", "captions.json", b'{"clip": {"text": "a square wanders", "subject": "a square"}}', GOOD)
-    yield davis("one too many", "captions.json", b'{"clip": "[a square] wanders", "other": "x"}', {"clip": GOOD, "other": REJECT})
+    yield davis(
+        "a text and a subject", "captions.json", b'{"clip": {"text": "a square wanders", "subject": "a square"}}', GOOD
+    )
+    yield davis(
+        "one too many",
+        "captions.json",
+        b'{"clip": "[a square] wanders", "other": "x"}',
+        {"clip": GOOD, "other": REJECT},
+    )
     yield davis("lines", "captions.txt", b"clip: [a square] wanders\n", GOOD)
     yield davis("lines without a name", "captions.txt", b"[a square] wanders\n", {"clip": REJECT, "[a": REJECT})
     yield davis("noise in lines", "captions.txt", b"\xff\xfe" * 100, REJECT)

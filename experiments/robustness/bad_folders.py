@@ -46,10 +46,44 @@ EMPTY = ("a folder", "a link to its folder")
 """Beside a clip they are folders without pictures, which are no clips."""
 
 NAMES = (
-    "a b", " first", "last ", "-x", "--help", "a,b", "a=b", "[a]", "{a}", "(1)", "a'b", 'a"b', "a\\b", "a\nb", "a\tb", "50%", "%s", "#1", "*",
-    "?", "~", "$HOME", "$(touch EXECUTED)", "`touch EXECUTED`", ";touch EXECUTED", "|touch EXECUTED", "квадрат", "正方形", "e\u0301", "🟦",
-    "\u202eabc", "a:b", "pipe:1", "file:x", "concat:a|b", "null", "x" * 200,
-)  # fmt: skip
+    "a b",
+    " first",
+    "last ",
+    "-x",
+    "--help",
+    "a,b",
+    "a=b",
+    "[a]",
+    "{a}",
+    "(1)",
+    "a'b",
+    'a"b',
+    "a\\b",
+    "a\nb",
+    "a\tb",
+    "50%",
+    "%s",
+    "#1",
+    "*",
+    "?",
+    "~",
+    "$HOME",
+    "$(touch EXECUTED)",
+    "`touch EXECUTED`",
+    ";touch EXECUTED",
+    "|touch EXECUTED",
+    "квадрат",
+    "正方形",
+    "e\u0301",
+    "🟦",
+    "\u202eabc",
+    "a:b",
+    "pipe:1",
+    "file:x",
+    "concat:a|b",
+    "null",
+    "x" * 200,
+)
 """Names of good files."""
 
 
@@ -209,25 +243,55 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], Want | dict[str, Want]]] = {
     "a pipe": (lambda folder: folder.rmdir() or os.mkfifo(folder), REJECT),
     "a link to itself": (lambda folder: folder.rmdir() or folder.symlink_to("data"), REJECT),
     "foreign files": (with_files("readme.md", "clip.pdf", "Thumbs.db", "desktop.ini"), {"clip": GOOD}),
-    "hidden files": (with_files(".DS_Store", ".clip.mp4", "._clip.mp4", ".ipynb_checkpoints/clip-checkpoint.mp4", "__MACOSX/._clip.mp4"), {"clip": GOOD}),
+    "hidden files": (
+        with_files(
+            ".DS_Store", ".clip.mp4", "._clip.mp4", ".ipynb_checkpoints/clip-checkpoint.mp4", "__MACOSX/._clip.mp4"
+        ),
+        {"clip": GOOD},
+    ),
     "folders without pictures": (with_files("empty/", "notes/a.txt", "deep/deeper/deepest/"), {"clip": GOOD}),
     "ten thousand foreign files": (with_files(*(f"{n}.dat" for n in range(10_000))), {"clip": GOOD}),
-    "a video without caption": (lambda folder: beside(folder) or (folder / "b.mp4").write_bytes(material.video()), {"clip": GOOD, "b": REJECT}),
+    "a video without caption": (
+        lambda folder: beside(folder) or (folder / "b.mp4").write_bytes(material.video()),
+        {"clip": GOOD, "b": REJECT},
+    ),
     "a caption without video": (with_files("b.txt"), {"clip": GOOD, "b": REJECT}),
     "masks without video": (with_files("b.mask.npz"), {"clip": GOOD}),
-    "two videos of one name": (lambda folder: beside(folder) or (folder / "clip.mkv").write_bytes(material.video("mkv")), REJECT),
-    "names in capitals": (lambda folder: beside(folder, "CLIP") or [path.rename(path.with_suffix(path.suffix.upper())) for path in folder.iterdir()], UNSURE),
+    "two videos of one name": (
+        lambda folder: beside(folder) or (folder / "clip.mkv").write_bytes(material.video("mkv")),
+        REJECT,
+    ),
+    "names in capitals": (
+        lambda folder: (
+            beside(folder, "CLIP") or [path.rename(path.with_suffix(path.suffix.upper())) for path in folder.iterdir()]
+        ),
+        UNSURE,
+    ),
     "links": (linked, {"clip": GOOD}),
-    "everything at once": (crowd, {"clip": GOOD, **{name: REJECT for name in ["empty", "cut", *(odd.replace(" ", "-").replace("/", "_") for odd in ODD if odd not in EMPTY)]}}),
+    "everything at once": (
+        crowd,
+        {
+            "clip": GOOD,
+            **dict.fromkeys(
+                ["empty", "cut", *(odd.replace(" ", "-").replace("/", "_") for odd in ODD if odd not in EMPTY)], REJECT
+            ),
+        },
+    ),
     "DAVIS": (sequence(lambda frames, masks: None), {"clip": GOOD}),
     "DAVIS, the same gap in both": (sequence(both_without), {"clip": Want(FRAMES - 1)}),
     "DAVIS, a mask missing": (sequence(lambda frames, masks: without(masks, 5)), REJECT),
     "DAVIS, a frame missing": (sequence(lambda frames, masks: without(frames, 5)), REJECT),
-    "DAVIS, a frame and another mask missing": (sequence(lambda frames, masks: without(frames, 4) or without(masks, 7)), REJECT),
+    "DAVIS, a frame and another mask missing": (
+        sequence(lambda frames, masks: without(frames, 4) or without(masks, 7)),
+        REJECT,
+    ),
     "DAVIS, masks numbered from 1": (sequence(lambda frames, masks: renumbered(masks, 1)), REJECT),
     "DAVIS, no masks": (sequence(lambda frames, masks: shutil.rmtree(masks)), REJECT),
     "DAVIS, no frames": (sequence(lambda frames, masks: without(frames, *range(FRAMES))), REJECT),
     "DAVIS, empty": (lambda folder: (folder / "JPEGImages").mkdir(), REJECT),
     "DAVIS, JPEGImages is a file": (lambda folder: (folder / "JPEGImages").write_bytes(b""), REJECT),
-    "DAVIS, two sizes": (lambda folder: [(folder / "JPEGImages" / size / "clip").mkdir(parents=True) for size in ("720p", "1080p")], REJECT),
-}  # fmt: skip
+    "DAVIS, two sizes": (
+        lambda folder: [(folder / "JPEGImages" / size / "clip").mkdir(parents=True) for size in ("720p", "1080p")],
+        REJECT,
+    ),
+}

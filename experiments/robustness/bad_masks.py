@@ -26,9 +26,28 @@ UNSURE = Want(FRAMES, rejected=True)
 SQUARE = material.masks() > 0
 
 TYPES = (
-    "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64",
-    "longdouble", ">f4", ">i2", "complex64", "U4", "S4", "datetime64[s]", "object", "i4,f4",
-)  # fmt: skip
+    "bool",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "uint64",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "longdouble",
+    ">f4",
+    ">i2",
+    "complex64",
+    "U4",
+    "S4",
+    "datetime64[s]",
+    "object",
+    "i4,f4",
+)
 
 
 class Planted:
@@ -87,11 +106,18 @@ def cases(run: Path) -> Iterator[Case]:
                 yield array_case(f"{suffix}: {name}", lambda c=content: c, REJECT, suffix)
     for suffix, whole in (("npz", material.mask_npz()), ("npy", material.npy(material.masks()))):
         for place in (0.001, 0.02, 0.2, 0.5, 0.8, 0.95, 0.999):
-            yield array_case(f"{suffix}: cut at {place:.1%}", lambda w=whole, p=place: w[: int(len(w) * p)], REJECT, suffix)
+            yield array_case(
+                f"{suffix}: cut at {place:.1%}", lambda w=whole, p=place: w[: int(len(w) * p)], REJECT, suffix
+            )
         for seed in range(4):
             yield array_case(f"{suffix}: flipped, seed {seed}", lambda w=whole, n=seed: flipped(w, n), UNSURE, suffix)
     for name, (content, want) in RUNS.items():
-        yield array_case(f"run lengths: {name}", lambda c=content: c if isinstance(c, bytes) else json.dumps(c).encode(), want, "json")
+        yield array_case(
+            f"run lengths: {name}",
+            lambda c=content: c if isinstance(c, bytes) else json.dumps(c).encode(),
+            want,
+            "json",
+        )
     for name, (content, want) in VIDEOS.items():
         yield array_case(f"video: {name}", content, want, "mp4")
     for suffix in material.CODECS:
@@ -134,7 +160,15 @@ VALUES: dict[str, tuple[Callable[[], bytes], float | None]] = {
     "soft edges": (lambda: material.npz(masks=SQUARE * 0.75), SHARE),
 }
 
-FPS = {"0": 0.0, "-8": -8.0, "NaN": np.nan, "infinite": np.inf, "a text": "8", "an array": np.ones(3), "an object": np.array([Planted()])}
+FPS = {
+    "0": 0.0,
+    "-8": -8.0,
+    "NaN": np.nan,
+    "infinite": np.inf,
+    "a text": "8",
+    "an array": np.ones(3),
+    "an object": np.array([Planted()]),
+}
 """Frame rates that are none."""
 
 
@@ -220,8 +254,13 @@ def packed_by(method: int) -> bytes:
 def bomb() -> bytes:
     """Ten gigabytes of zeros in ten megabytes: told from its header, and never unpacked as a whole."""
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out, out.open("masks.npy", "w", force_zip64=True) as member:
-        npy_format.write_array_header_1_0(member, {"shape": (FRAMES, 5000, 5000), "fortran_order": False, "descr": "|u1"})  # type: ignore[arg-type]
+    with (
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out,
+        out.open("masks.npy", "w", force_zip64=True) as member,
+    ):
+        npy_format.write_array_header_1_0(
+            member, {"shape": (FRAMES, 5000, 5000), "fortran_order": False, "descr": "|u1"}
+        )  # type: ignore[arg-type]
         for _ in range(FRAMES):
             member.write(bytes(25_000_000))
     return target.getvalue()
@@ -246,11 +285,26 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], Want]] = {
     "an npy file called npz": (lambda: WHOLE, UNSURE),
     "a header of code": (lambda: zipped({"masks.npy": headed(f"open({MARKER!r}, 'w')")}), REJECT),
     "a header of brackets": (lambda: zipped({"masks.npy": headed("{" * 60000)}), REJECT),
-    "a header without shape": (lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False}")}), REJECT),
-    "a negative shape": (lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 32, 48)}")}), REJECT),
-    "a shape of reals": (lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (12.0, 32, 48)}")}), REJECT),
-    "a shape of truths": (lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 32, 48)}")}), REJECT),
-    "no bytes a pixel": (lambda: zipped({"masks.npy": headed("{'descr': '|V0', 'fortran_order': False, 'shape': (12, 32, 48)}")}), REJECT),
+    "a header without shape": (
+        lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False}")}),
+        REJECT,
+    ),
+    "a negative shape": (
+        lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 32, 48)}")}),
+        REJECT,
+    ),
+    "a shape of reals": (
+        lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (12.0, 32, 48)}")}),
+        REJECT,
+    ),
+    "a shape of truths": (
+        lambda: zipped({"masks.npy": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 32, 48)}")}),
+        REJECT,
+    ),
+    "no bytes a pixel": (
+        lambda: zipped({"masks.npy": headed("{'descr': '|V0', 'fortran_order': False, 'shape': (12, 32, 48)}")}),
+        REJECT,
+    ),
     "a terabyte claimed": (lambda: zipped({"masks.npy": claiming((FRAMES, 2**20, 2**20))}), REJECT),
     "2^62 frames claimed": (lambda: zipped({"masks.npy": claiming((2**62, 32, 48))}), REJECT),
     "10^30 frames claimed": (lambda: zipped({"masks.npy": claiming((10**30, 32, 48))}), REJECT),
@@ -258,7 +312,7 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], Want]] = {
     "300 megabytes of nothing": (bomb, REJECT),
     "fps alone": (lambda: material.npz(fps=8.0), REJECT),
     "fps 8, as the video": (lambda: material.npz(masks=material.masks(), fps=8.0), GOOD),
-}  # fmt: skip
+}
 
 
 def runs(mask: np.ndarray) -> list[int]:

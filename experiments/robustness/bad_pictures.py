@@ -15,7 +15,7 @@ from experiments.robustness import material
 from experiments.robustness.bad_videos import JUNK, flipped
 from experiments.robustness.case import REJECT, Case, Want
 from experiments.robustness.material import FRAMES, SHARE
-from experiments.robustness.programs import clips, first_frame, masks_of, one_clip
+from experiments.robustness.programs import first_frame, masks_of, one_clip
 
 KIND = "pictures"
 GOOD = Want(FRAMES)
@@ -55,7 +55,9 @@ def png(width: int, height: int, *chunks: bytes, depth: int = 8, colours: int = 
 
 def bmp(width: int, height: int) -> bytes:
     """A BMP file that claims a size."""
-    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 154, 0, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(100)
+    return (
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 154, 0, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(100)
+    )
 
 
 def patched(content: bytes, place: int, value: bytes) -> bytes:
@@ -87,16 +89,32 @@ HOPELESS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "too few pixels in a PNG": ("png", lambda: png(48, 64, PIXELS)),
     "no data in a PNG": ("png", lambda: png(48, 32)),
     "an unknown depth in a PNG": ("png", lambda: png(48, 32, PIXELS, depth=77)),
-    "a text that unpacks to 100 megabytes": ("png", lambda: png(48, 32, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8))), PIXELS)),
+    "a text that unpacks to 100 megabytes": (
+        "png",
+        lambda: png(48, 32, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8))), PIXELS),
+    ),
     "a billion pixels claimed by a BMP": ("bmp", lambda: bmp(40000, 40000)),
     "a negative size in a BMP": ("bmp", lambda: bmp(-48, -32)),
-    "a billion pixels claimed by a JPEG": ("jpg", lambda: (lambda c: patched(c, c.index(b"\xff\xc0") + 5, b"\xff\xdc\xff\xdc"))(saved(frame(), "JPEG"))),
-    "a billion pixels claimed by a TIFF": ("tif", lambda: saved(frame(), "TIFF").replace(struct.pack("<HHII", 256, 4, 1, 48), struct.pack("<HHII", 256, 4, 1, 10**6)).replace(struct.pack("<HHIHH", 256, 3, 1, 48, 0), struct.pack("<HHII", 256, 4, 1, 10**6))),
+    "a billion pixels claimed by a JPEG": (
+        "jpg",
+        lambda: (lambda c: patched(c, c.index(b"\xff\xc0") + 5, b"\xff\xdc\xff\xdc"))(saved(frame(), "JPEG")),
+    ),
+    "a billion pixels claimed by a TIFF": (
+        "tif",
+        lambda: (
+            saved(frame(), "TIFF")
+            .replace(struct.pack("<HHII", 256, 4, 1, 48), struct.pack("<HHII", 256, 4, 1, 10**6))
+            .replace(struct.pack("<HHIHH", 256, 3, 1, 48, 0), struct.pack("<HHII", 256, 4, 1, 10**6))
+        ),
+    ),
     "reals in a TIFF": ("tif", lambda: saved(Image.fromarray(np.float32(mask())), "TIFF")),
-    "a moving picture among the frames": ("webp", lambda: saved(frame(), "WEBP", save_all=True, append_images=[frame(5)])),
+    "a moving picture among the frames": (
+        "webp",
+        lambda: saved(frame(), "WEBP", save_all=True, append_images=[frame(5)]),
+    ),
     "a smaller one": ("png", lambda: saved(frame().resize((24, 16)))),
     "one turned by its EXIF": ("jpg", lambda: turned(frame(), 6)),
-}  # fmt: skip
+}
 
 
 def turned(picture: Image.Image, orientation: int, form: str = "JPEG") -> bytes:
@@ -132,7 +150,11 @@ MASKS: dict[str, tuple[str, Callable[[], bytes], float | None]] = {
     "opaque RGBA": ("png", lambda: grey(mask(), "RGBA"), SHARE),
     "cut out": ("png", lambda: cut_out(mask()), SHARE),
     "numbers": ("png", lambda: indexed([0, 0, 0, 200, 0, 0], SQUARE), SHARE),
-    "numbers and void": ("png", lambda: indexed([0, 0, 0, 200, 0, 0], np.where(mask(6) > 0, 255, SQUARE).astype(np.uint8)), SHARE),
+    "numbers and void": (
+        "png",
+        lambda: indexed([0, 0, 0, 200, 0, 0], np.where(mask(6) > 0, 255, SQUARE).astype(np.uint8)),
+        SHARE,
+    ),
     "white first": ("png", lambda: indexed([255, 255, 255, 0, 0, 0], 1 - SQUARE), SHARE),
     "16 bits, 0 and 65535": ("png", lambda: grey(np.uint16(SQUARE) * 65535), SHARE),
     "16 bits, 0 and 255": ("png", lambda: grey(np.uint16(mask())), SHARE),
@@ -146,12 +168,16 @@ MASKS: dict[str, tuple[str, Callable[[], bytes], float | None]] = {
     "white": ("png", lambda: grey(mask() * 0 + 255), None),
     "black": ("png", lambda: grey(mask() * 0), None),
     "inverted": ("png", lambda: grey(255 - mask()), None),
-    "brightness and alpha that differ": ("png", lambda: saved(Image.fromarray(np.dstack([mask()] * 3 + [255 - mask()]))), None),
+    "brightness and alpha that differ": (
+        "png",
+        lambda: saved(Image.fromarray(np.dstack([mask()] * 3 + [255 - mask()]))),
+        None,
+    ),
     "a billion pixels": ("png", lambda: png(40000, 40000, PIXELS), None),
     "empty": ("png", lambda: b"", None),
     "cut": ("png", lambda: grey(mask())[:60], None),
     "a JPEG cut": ("jpg", lambda: (lambda c: c[: len(c) * 3 // 4])(saved(Image.fromarray(mask()), "JPEG")), None),
-}  # fmt: skip
+}
 """A mask for all frames."""
 
 
@@ -177,9 +203,19 @@ def cases(run: Path) -> Iterator[Case]:
     for suffix, form in FORMATS.items():
         yield frames_case(f"frames: {suffix}", lambda folder: None, GOOD, suffix)
         for place in PLACES:
-            yield replaced(f"frame: {suffix} cut at {place:.0%}", lambda f=form, p=place: cut(f, p), UNSURE if whole(cut(form, place)) else REJECT, suffix)
+            yield replaced(
+                f"frame: {suffix} cut at {place:.0%}",
+                lambda f=form, p=place: cut(f, p),
+                UNSURE if whole(cut(form, place)) else REJECT,
+                suffix,
+            )
         for seed in range(3):
-            yield replaced(f"frame: {suffix} flipped, seed {seed}", lambda f=form, n=seed: flipped(saved(frame(3), f), n), UNSURE, suffix)
+            yield replaced(
+                f"frame: {suffix} flipped, seed {seed}",
+                lambda f=form, n=seed: flipped(saved(frame(3), f), n),
+                UNSURE,
+                suffix,
+            )
         for name in ("nothing", "text", "noise"):
             yield replaced(f"frame: {suffix}, {name}", lambda n=name: JUNK[n], REJECT, suffix)
     for name, content in MODES.items():
@@ -188,9 +224,13 @@ def cases(run: Path) -> Iterator[Case]:
         yield replaced(f"frame: {name}", content, REJECT, suffix)
     for orientation in range(1, 9):
         want = GOOD if orientation < 5 else REJECT  # the masks lie
-        yield frames_case(f"frames: orientation {orientation}", lambda folder, o=orientation: all_turned(folder, o), want, "jpg")
+        yield frames_case(
+            f"frames: orientation {orientation}", lambda folder, o=orientation: all_turned(folder, o), want, "jpg"
+        )
     for name, (suffix, content, share) in MASKS.items():
-        yield masks_of(run, KIND, f"mask: {name}", f"m.{suffix}", lambda path, c=content: path.write_bytes(c()) and None, share)
+        yield masks_of(
+            run, KIND, f"mask: {name}", f"m.{suffix}", lambda path, c=content: path.write_bytes(c()) and None, share
+        )
     for name, content in (MODES | {f"orientation {n}": lambda n=n: turned(frame(), n) for n in (3, 6)}).items():
         yield first_frame(run, KIND, f"first frame: {name}", "first.png", content, right=True)
     for name, (suffix, content) in HOPELESS.items():

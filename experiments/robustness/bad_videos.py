@@ -51,14 +51,27 @@ def cases() -> Iterator[Case]:
         yield file(KIND, f"{suffix}: whole", suffix, lambda s=suffix: material.video(s), Want(FRAMES))
     for suffix in CODECS:
         for place in PLACES:
-            yield file(KIND, f"{suffix}: cut at {place:.1%}", suffix, lambda s=suffix, p=place: cut(s, p), damaged(suffix))
+            yield file(
+                KIND, f"{suffix}: cut at {place:.1%}", suffix, lambda s=suffix, p=place: cut(s, p), damaged(suffix)
+            )
         for seed in range(5):
-            yield file(KIND, f"{suffix}: flipped, seed {seed}", suffix, lambda s=suffix, n=seed: flipped(material.video(s), n), damaged(suffix))
+            yield file(
+                KIND,
+                f"{suffix}: flipped, seed {seed}",
+                suffix,
+                lambda s=suffix, n=seed: flipped(material.video(s), n),
+                damaged(suffix),
+            )
         for name, junk in JUNK.items():
             yield file(KIND, f"{suffix}: {name}", suffix, lambda j=junk: j, REJECT)
         yield file(KIND, f"{suffix}: its head alone", suffix, lambda s=suffix: material.video(s)[:40], REJECT)
         yield file(KIND, f"{suffix}: one frame", suffix, lambda s=suffix: material.video(s, 1), REJECT)
-    for suffix, container, codec in (("mp4", "mp4", "aac"), ("avi", "avi", "pcm_s16le"), ("mkv", "matroska", "pcm_s16le"), ("ts", "mpegts", "aac")):
+    for suffix, container, codec in (
+        ("mp4", "mp4", "aac"),
+        ("avi", "avi", "pcm_s16le"),
+        ("mkv", "matroska", "pcm_s16le"),
+        ("ts", "mpegts", "aac"),
+    ):
         yield file(KIND, f"{suffix}: sound alone", suffix, lambda c=container, k=codec: sound(c, k), REJECT)
     for box in BOXES:
         for name, filling in (("zero", 0), ("huge", 0xFF)):
@@ -142,4 +155,4 @@ LYING: dict[str, Callable[[], bytes]] = {
     "mkv: all frames at once": lambda: stamped([0] * FRAMES),
     "mkv: a year between two frames": lambda: stamped([0, 125, *(31_536_000_000 + 125 * n for n in range(10))]),
     "mkv: a thousand frames a second": lambda: stamped(list(range(FRAMES))),
-}  # fmt: skip
+}

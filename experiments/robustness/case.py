@@ -159,7 +159,7 @@ def listing(outcome: Outcome, wanted: Mapping[str, Want], *names: str) -> Verdic
 
 
 def common_fault(outcome: Outcome, before: Mapping[Path, tuple[int, int]]) -> Verdict | None:
-    """What is wrong with any outcome whatever was asked: it broke, hung, executed, took too much or left half a file."""
+    """What is wrong with any outcome whatever was asked: it broke, hung, ran code, took much, left half a file."""
     tail = f"{outcome.output[-1500:]}\n{outcome.errors[-2500:]}"
     if (outcome.launch.folder / MARKER).exists():
         return Verdict(EXECUTED, tail)

@@ -139,7 +139,7 @@ class Forks:
     def know(self, modules: Path) -> None:
         """Import what a run imported late (`Launch.modules`), so that no fork has to again."""
         for name in modules.read_text().splitlines():
-            if name not in sys.modules:
+            if name not in sys.modules and name.partition(".")[0] != "triton":  # it complains when this process ends
                 with contextlib.suppress(Exception), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     importlib.import_module(name)

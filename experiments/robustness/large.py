@@ -25,8 +25,13 @@ CROPPED = 960 * 540 / (3240 * 2160)
 
 def stack(path: Path, count: int, height: int, width: int, kind: str) -> None:
     """Write masks frame by frame: this process must stay small, for its forks begin with its pages."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out, out.open("masks.npy", "w", force_zip64=True) as member:
-        npy_format.write_array_header_1_0(member, {"shape": (count, height, width), "fortran_order": False, "descr": kind})  # type: ignore[arg-type]
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out,
+        out.open("masks.npy", "w", force_zip64=True) as member,
+    ):
+        npy_format.write_array_header_1_0(
+            member, {"shape": (count, height, width), "fortran_order": False, "descr": kind}
+        )  # type: ignore[arg-type]
         picture = (material.masks(1, height, width)[0] // 255).astype(kind).tobytes()
         for _ in range(count):
             member.write(picture)
@@ -56,7 +61,9 @@ def long(count: int) -> Callable[[Path], None]:
     """A clip of so many frames."""
 
     def build(folder: Path) -> None:
-        (folder / "clip.mp4").write_bytes(material.encode(material.frames(1).repeat(count, 0), "mp4", "mpeg4", "yuv420p"))
+        (folder / "clip.mp4").write_bytes(
+            material.encode(material.frames(1).repeat(count, 0), "mp4", "mpeg4", "yuv420p")
+        )
         stack(folder / "clip.npz", count, 32, 48, "|u1")
         material.metadata(folder, material.row())
 
@@ -111,8 +118,17 @@ def cases(run: Path) -> Iterator[Case]:
         yield masks_of(run, KIND, name, "m.npz", lambda path, s=size: stack(path, *s), share)
     yield masks_of(run, KIND, "4,000 masks as run lengths", "m.json", lengths)
     for form in ("PNG", "JPEG", "TIFF"):
-        yield first_frame(run, KIND, f"a first frame of 8K, {form}", f"first.{form.lower()}", lambda f=form: picture(7680, 4320, f), right=True)
-    yield clips(KIND, "1,000 clips", lambda folder: many(folder, 1000), {str(n): Want(FRAMES) for n in range(1000)}, seconds=200)
+        yield first_frame(
+            run,
+            KIND,
+            f"a first frame of 8K, {form}",
+            f"first.{form.lower()}",
+            lambda f=form: picture(7680, 4320, f),
+            right=True,
+        )
+    yield clips(
+        KIND, "1,000 clips", lambda folder: many(folder, 1000), {str(n): Want(FRAMES) for n in range(1000)}, seconds=200
+    )
     yield clips(KIND, "a clip of 12,000 frames", long(12_000), Want(12_000))
     yield clips(KIND, "a clip of 4K, masks of 4K", film, Want(FRAMES))
     yield clips(KIND, "a clip of 8K, pictures", pictures, Want(FRAMES))

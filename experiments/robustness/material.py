@@ -113,7 +113,7 @@ def metadata(folder: Path, *rows: dict[str, Any] | bytes) -> None:
 
 def row(**fields: Any) -> dict[str, Any]:
     """The good clip's line of metadata, with some fields changed."""
-    return {"file_name": "clip.mp4", "mask": "clip.npz", "text": f"[a square] wanders", "id": "clip", **fields}
+    return {"file_name": "clip.mp4", "mask": "clip.npz", "text": "[a square] wanders", "id": "clip", **fields}
 
 
 def good_clip(folder: Path, name: str = "clip") -> None:

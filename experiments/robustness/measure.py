@@ -17,14 +17,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-for name, value in {
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_OFFLINE": "1", "WANDB_MODE": "offline", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "20000",
-}.items():  # fmt: skip  # before the libraries are loaded: forks must not inherit threads
-    os.environ[name] = value
+if __name__ == "__main__":  # before the libraries are loaded: forks must not inherit threads
+    os.environ.update(
+        OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false",
+        HF_HUB_OFFLINE="1", WANDB_MODE="offline", CUDA_VISIBLE_DEVICES="", COLUMNS="20000",
+    )  # fmt: skip
 
-from experiments.robustness import bad_captions, bad_folders, bad_masks, bad_pictures, bad_videos, beyond, disks, kills, large, strangers
-from experiments.robustness.case import MISREAD, RIGHT, WRONG, Case, Verdict, common_fault, files_in
+from experiments.robustness import (
+    bad_captions,
+    bad_folders,
+    bad_masks,
+    bad_pictures,
+    bad_videos,
+    beyond,
+    disks,
+    kills,
+    large,
+    strangers,
+)
+from experiments.robustness.case import RIGHT, WRONG, Case, Verdict, common_fault, files_in
 from experiments.robustness.forks import Forks
 from experiments.robustness.programs import prepare
 from experiments.study import Row, write_rows
@@ -32,8 +43,11 @@ from maskvid.files import atomic_write
 
 HERE = Path(__file__).parent
 PROGRAMS = ("train", "generate", "edit", "evaluate", "report")
-SHORT = 8
+SHORT = 10
 """`--short` takes each so many-th case of a kind."""
+
+MARKS = ("<!-- table -->\n", "<!-- end of table -->")
+"""Between them the table stands in README.md."""
 
 
 class Playing:
@@ -98,14 +112,15 @@ def all_cases(forks: Forks, run: Path, home: Path) -> list[Case]:
     """Every case of every kind."""
     return [
         *bad_videos.cases(), *bad_masks.cases(run), *bad_pictures.cases(run), *bad_captions.cases(),
-        *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *beyond.cases(run), *kills.cases(run), *disks.cases(run),
+        *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *beyond.cases(run),
+        *kills.cases(run), *disks.cases(run),
     ]  # fmt: skip
 
 
 def table(rows: list[Row]) -> str:
     """Kinds by verdicts, with the largest memory of each."""
     columns = (*RIGHT, *WRONG)
-    names = ["refused with a sentence", "listed by name", "accepted with the right value", *(f"{name}" for name in WRONG)]
+    names = ["refused with a sentence", "listed by name", "accepted with the right value", *WRONG]
     lines = ["| kind | number | " + " | ".join(names) + " | peak MB |", "|---" * (len(names) + 3) + "|"]
     for kind in [*dict.fromkeys(str(row["kind"]) for row in rows), "all"]:
         mine = [row for row in rows if kind in ("all", row["kind"])]
@@ -145,6 +160,10 @@ def main() -> None:
     print(f"{len(rows)} cases, {len(wrong)} wrong, {time.monotonic() - start:.0f} s")
     if len(cases) == len(everything):
         write_rows(HERE / "results.csv", rows)
+        readme = HERE / "README.md"
+        head, rest = readme.read_text().split(MARKS[0])
+        with atomic_write(readme) as path:
+            path.write_text(f"{head}{MARKS[0]}{table(rows)}{MARKS[1]}{rest.split(MARKS[1])[1]}")
     if wrong:
         print(f"the files of what went wrong are in {home}")
         sys.exit(1)

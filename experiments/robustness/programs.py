@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from PIL import Image
 from experiments.robustness.case import (
     ACCEPTED,
     MISREAD,
-    REFUSED,
     Case,
     Play,
     Verdict,
@@ -28,8 +27,20 @@ from tests.backbones import save_backbone
 
 PROMPT = "prompt=[a square] wanders"
 SIZE = ("data.height=32", "data.width=48", "data.num_frames=3", "data.fps=4")
-QUIET = ("callbacks.progress=null", "+trainer.enable_progress_bar=false", "logger=csv", "callbacks.metrics=null", "callbacks.video_logger.scale=1", "data.limit_validation=1")
-SHORT = ("trainer.max_steps=4", "trainer.val_check_interval=2", "sampling.num_inference_steps=2", "trainer.log_every_n_steps=1")  # fmt: skip
+QUIET = (
+    "callbacks.progress=null",
+    "+trainer.enable_progress_bar=false",
+    "logger=csv",
+    "callbacks.metrics=null",
+    "callbacks.video_logger.scale=1",
+    "data.limit_validation=1",
+)
+SHORT = (
+    "trainer.max_steps=4",
+    "trainer.val_check_interval=2",
+    "sampling.num_inference_steps=2",
+    "trainer.log_every_n_steps=1",
+)
 
 
 def training(home: Path, run_dir: str, *more: str) -> tuple[str, ...]:
@@ -58,10 +69,20 @@ def prepare(forks: Forks, home: Path) -> Path:
         ("train", training(home, str(run))),
         ("generate", (*generating(run, "painted"), masks)),
         ("generate", (*generating(run, "videos"), masks, first_of(run))),
-        ("edit", (f"run={run}", PROMPT, masks, f"source={home}/clips/one.mp4", "out=edited", "sampling.num_inference_steps=1")),
+        (
+            "edit",
+            (
+                f"run={run}",
+                PROMPT,
+                masks,
+                f"source={home}/clips/one.mp4",
+                "out=edited",
+                "sampling.num_inference_steps=1",
+            ),
+        ),
         ("evaluate", (f"videos={home}/videos", "out=scores")),
         ("report", (f"runs={home}/scores", "out=report")),
-    ):  # fmt: skip
+    ):
         outcome = forks.finish(Launch(program, arguments, home, modules=modules))
         if outcome.status != 0:
             raise SystemExit(f"{program} fails without any bad input:\n{outcome.output}\n{outcome.errors}")
@@ -81,12 +102,24 @@ def first_of(run: Path) -> str:
 
 def dry_run(folder: Path, *more: str, data: str = "data") -> Launch:
     """List the clips of `folder/data`."""
-    arguments = (f"data.train={data}", *SIZE, "data.folder_fps=8", "data.dry_run=true", "run_dir=run", "hydra.run.dir=run", *more)
+    arguments = (
+        f"data.train={data}",
+        *SIZE,
+        "data.folder_fps=8",
+        "data.dry_run=true",
+        "run_dir=run",
+        "hydra.run.dir=run",
+        *more,
+    )
     return Launch("train", ("data=folder", *arguments), folder)
 
 
 def clips(
-    kind: str, name: str, build: Callable[[Path], object], wanted: Want | Mapping[str, Want], *names: str,
+    kind: str,
+    name: str,
+    build: Callable[[Path], object],
+    wanted: Want | Mapping[str, Want],
+    *names: str,
     seconds: float = SECONDS,
 ) -> Case:
     """A data folder, listed by a dry run.
@@ -153,7 +186,9 @@ def asked(
     return Case(kind, name, play)
 
 
-def masks_of(run: Path, kind: str, name: str, file: str, build: Callable[[Path], None], share: float | None = SHARE) -> Case:
+def masks_of(
+    run: Path, kind: str, name: str, file: str, build: Callable[[Path], None], share: float | None = SHARE
+) -> Case:
     """Masks that a video is generated for; `build` makes them under a path."""
 
     def arguments(folder: Path) -> tuple[str, ...]:
