@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from maskvid.errors import UserError
-from maskvid.media.container import decoded, open_video
 from maskvid.video import (
     MARGIN,
     Sample,
@@ -58,19 +57,6 @@ def test_gif(tmp_path):
         assert image.info["duration"] == 100
         image.seek(3)
         assert np.asarray(image.convert("RGB")).min() == 255
-
-
-@pytest.mark.parametrize("repeated", [1, 4, 16])
-def test_a_gif_keeps_every_frame_and_the_time_of_all(tmp_path, repeated):
-    frames = ramp(16)[[index // repeated * repeated for index in range(16)]]
-    video = open_video(write_video(tmp_path / "a.gif", iter([frames[:5], frames[5:]]), fps=12, scale=1))
-    np.testing.assert_array_equal(np.stack(list(decoded(video))), to_uint8(frames))
-    np.testing.assert_allclose(video.times, np.arange(16) / 12, atol=0.006)
-
-
-def test_a_gif_of_more_frames_than_it_can_show_is_refused(tmp_path):
-    with pytest.raises(UserError, match="at most 50 frames a second"):
-        write_video(tmp_path / "a.gif", ramp(2), fps=60)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
