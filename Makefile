@@ -20,10 +20,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 install: $(VENV)/.installed ## Make the environment
 
 demo: install ## Tune on the twelve horse clips, then show what was made (about ten minutes on two cores)
-	$(BIN)/python -m maskvid.train +experiment=horse run_dir=$(RUN)
+	$(BIN)/python -m maskvid.train +experiment=horse run_dir=$(RUN) ckpt_path=auto
 
 test: lint ## Lint, type-check and test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal
 
 mutants: install ## Ruin the method on purpose, a change at a time, and see that the tests notice
 	$(BIN)/python -m tests.mutants

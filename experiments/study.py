@@ -59,7 +59,8 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
     """
     if not (run_dir / "adapter" / "adapter.json").exists():
         command(
-            "train", f"+experiment={experiment}", f"run_dir={run_dir}", "logger=csv", "data.validation=null",
+            "train", f"+experiment={experiment}", f"run_dir={run_dir}", "ckpt_path=auto", "logger=csv",
+            "data.validation=null",
             "trainer.limit_val_batches=0", *overrides,
         )  # fmt: skip
     cost = run_dir / "cost.json"

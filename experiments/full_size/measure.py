@@ -99,7 +99,8 @@ def main() -> None:
     trained = measured(
         "maskvid.train", "backbone=sd15", f"backbone.path={backbone}", f"backbone.dtype={options.dtype}",
         "data=folder", f"data.train={clip}", f"data.num_frames={FRAMES}", "trainer.max_steps=1",
-        f"trainer.precision={precision}", "method.unet.gradient_checkpointing=true", f"run_dir={run}", "logger=csv",
+        f"trainer.precision={precision}", "method.unet.gradient_checkpointing=true", f"run_dir={run}",
+        "overwrite=true", "logger=csv",
     )  # fmt: skip
     cost = json.loads((run / "cost.json").read_text())
     rows: list[Row] = [common | {"what": "one training step", "seconds": cost["train_seconds"]} | trained]

@@ -50,11 +50,10 @@ def tune(cell: Cell, seed: int) -> None:
     folder = run_dir(cell, seed)
     if (folder / "adapter" / "adapter.json").exists():
         return
-    resume = ["ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").exists() else []
     config = configure(
         "train", f"+experiment={cell.experiment}", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
-        "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null", "callbacks.progress=null",
-        *resume,
+        "ckpt_path=auto", "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null",
+        "callbacks.progress=null",
     )  # fmt: skip
     with quiet(folder / "log.txt"):
         maskvid.train.train(config)
