@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from maskvid.errors import UserError
+
+MOST_WITHOUT_CORES = 8
+"""Processes on a CPU that may be tried on any machine."""
 
 
 def check_launch(trainer: Trainer, *, folder_by_clock: bool = True) -> None:
@@ -21,6 +27,11 @@ def check_launch(trainer: Trainer, *, folder_by_clock: bool = True) -> None:
         UserError: Lightning would start processes of its own within a sweep, each of which would run the whole sweep;
             or processes that were started from outside would each choose a run directory.
     """
+    cores = max(os.cpu_count() or 1, MOST_WITHOUT_CORES)
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > cores:
+        raise UserError(
+            f"trainer.devices={trainer.num_devices}: as many processes on {os.cpu_count()} cores; give fewer."
+        )
     if trainer.world_size == 1 or not HydraConfig.initialized():
         return
     hydra = HydraConfig.get()

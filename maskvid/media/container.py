@@ -214,6 +214,8 @@ def _stream(container: Any) -> Any:
         kinds = ", ".join(sorted({other.type for other in container.streams})) or "nothing"
         raise ValueError(f"it holds no pictures, only {kinds}")
     codec = stream.codec_context
+    if codec is None:
+        raise ValueError("no decoder knows its codec; write it as H.264 (ffmpeg -i IN -c:v libx264 OUT.mp4)")
     if not codec.width * codec.height:
         raise ValueError(f"no picture of its {codec.name} can be decoded; it may be cut off")
     if codec.width * codec.height > LARGEST:
