@@ -70,7 +70,8 @@ def check_config(path: Path, name: str) -> dict[str, Any]:
             raise UserError(f"{name}: {path} asks for {key}={value!s:.60}; no model has more than {MOST_LAYERS}.")
         if "block" in key and isinstance(value, list) and len(value) > MOST_LAYERS:
             raise UserError(f"{name}: {path} asks for {len(value)} {key}; no model has more than {MOST_LAYERS}.")
-        if _numbers(value, LARGEST_NUMBER) and "max_length" not in key:  # tokenizers write 1e30 for no limit
+        # tokenizers write 1e30 for no limit, schedulers minus infinity
+        if _numbers(value, LARGEST_NUMBER) and "max_length" not in key and key != "lambda_min_clipped":
             raise UserError(f"{name}: {path} asks for {key}={value!s:.60}, which no model has.")
     return config
 

@@ -120,8 +120,8 @@ MUTANTS = (
     Mutant(
         "validation_masks_inverted",
         "maskvid/data/windows.py",
-        "to_float(clip.masks), clip.latents, frames_to_float",
-        "1 - to_float(clip.masks), clip.latents, frames_to_float",
+        "to_float(np.asarray(clip.masks)), frames_to_float",
+        "1 - to_float(np.asarray(clip.masks)), frames_to_float",
         ("data/test_datamodule.py::test_masks_fit_their_latents",),
     ),
     Mutant(

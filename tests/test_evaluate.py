@@ -80,7 +80,7 @@ def test_what_generate_writes_can_be_scored_and_is_a_folder_of_triples(run, trip
     with (tmp_path / "evaluation" / "metrics_per_clip.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [(row["clip"], row["seed"]) for row in rows] == [
-        ("00-a-fox-runs", "1"), ("00-a-fox-runs", "2"), ("01-a-bird", "1"), ("01-a-bird", "2"),
+        ("00-a-fox-runs-one", "1"), ("00-a-fox-runs-one", "2"), ("01-a-bird-one", "1"), ("01-a-bird-one", "2"),
     ]  # fmt: skip
     assert rows[0]["prompt"] == "a fox runs"
 

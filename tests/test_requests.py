@@ -210,9 +210,9 @@ def test_an_edits_sizes_are_refused_before_any_work(run, triples):
 
 NOWHERE = Path("/nowhere")
 REFUSED = [
-    ("num_frames=0", "num_frames=0: give 1 or more"),
+    ("num_frames=0", "num_frames=0: give 1 to 16384"),
     ("mask_fps=0", "mask_fps=0.0"),
-    ("threads=-3", "threads=-3: give 1 or more"),
+    ("threads=-3", "threads=-3: give 1 to 1024"),
     ("sampling.num_inference_steps=0", "sampling.num_inference_steps=0: give 1 to 1000"),
     ("sampling.num_inference_steps=1001", "num_inference_steps=1001"),
     ("sampling.guidance_scale=-1", "sampling.guidance_scale=-1.0: give 0 or more"),
@@ -224,7 +224,7 @@ REFUSED = [
     ("prompt=[]", "give a text"),
     ("prompt=7", "give a text"),
     ("device=abacus", "device=abacus"),
-    ("masks=/nowhere.npz", "masks=/nowhere.npz: no such file"),
+    ("masks=/nowhere.npz", "masks: missing file: /nowhere.npz"),
     ("out={triples}/one.mp4", "is a file; give a folder"),
     ("out={triples}/one.mp4/deeper", "one.mp4 is a file; give a folder"),
     ("run={triples}", "run=.*no adapter.safetensors there"),
@@ -246,7 +246,7 @@ def test_values_of_generate_alone_are_refused(triples):
         ("seed=-1", "seed=-1: give 0 to"),
         ("sampling.first_frame=drawn", "choose one of given"),
         ("sampling.first_frame_guidance_scale=-1", "first_frame_guidance_scale=-1"),
-        ("first_frame=/nowhere.png", "first_frame=/nowhere.png: no such file"),
+        ("first_frame=/nowhere.png", "first_frame: missing file: /nowhere.png"),
     ):
         with pytest.raises(UserError, match=words):
             generate(configure_generate(NOWHERE, triples, override))

@@ -36,10 +36,10 @@ class AdapterFile(Callback):
     def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save as it stands, on rank zero; every rank must call it. A method not tuned has no training to end."""
         merge_ranges(pl_module)
+        self.written = True
         if not trainer.is_global_zero:
             return
         steering = pl_module.get_submodule("unet.steering")
         with averaged(trainer, pl_module):
             description = self.description | {"steps": trainer.global_step}
             save_adapter(self.folder, steering.state_dict(), description)
-        self.written = True

@@ -114,7 +114,7 @@ def test_the_home_folder_is_found_in_every_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     Backbone("~/sd1", controlnet="~/control")
     Backbone("~/model.safetensors", config="~/sd1")
-    with pytest.raises(UserError, match=r"(?s)backbone\.lora='~/none'.*" + str(tmp_path / "none")):
+    with pytest.raises(UserError, match=r"(?s)backbone\.lora='~/none'"):
         Backbone("~/sd1", lora="~/none")
 
 
