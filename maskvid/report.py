@@ -23,7 +23,7 @@ from maskvid.metrics.suite import METRICS
 from maskvid.reporting.jobs import read_jobs
 from maskvid.reporting.page import write_page
 from maskvid.reporting.plots import draw
-from maskvid.reporting.table import markdown, summarise, write_csv
+from maskvid.reporting.table import inline, markdown, summarise, write_csv
 
 register()
 
@@ -49,7 +49,7 @@ def report(config: DictConfig) -> Path:
     write_csv(folder / "report.csv", summary)
     text = markdown(summary, metrics)
     if without:
-        text += "\nJobs without scores:\n\n" + "\n".join(f"- {line}" for line in without) + "\n"
+        text += "\nJobs without scores:\n\n" + "\n".join(f"- {inline(line)}" for line in without) + "\n"
     with atomic_write(folder / "report.md") as path:
         path.write_text(text)
     picture = folder / "metrics.png" if config.plots else None

@@ -10,16 +10,24 @@ from safetensors import SafetensorError, safe_open
 
 from maskvid.errors import UserError
 
+_TYPES = {torch.float32: "F32"}
 
-def read_tensors(path: str | Path, shapes: Mapping[str, torch.Size] | None = None) -> dict[str, torch.Tensor]:
-    """Read all tensors of a file.
+
+def read_tensors(
+    path: str | Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    dtype: torch.dtype | None = None,
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read the tensors of a file.
 
     Args:
         path: Of the safetensors file.
-        shapes: What it must hold, no more and no less; None takes what is there.
+        shapes: What it must hold; by these the memory is bounded that reading takes.
+        dtype: Of all of them, float32; None takes any.
 
     Returns:
-        Tensors by name, on the CPU; floating-point numbers are all finite.
+        Tensors by name, on the CPU, and what the header says beside them. Floating-point numbers are all finite.
 
     Raises:
         UserError: It is missing, damaged, or holds something else; the message begins with the path.
@@ -29,24 +37,21 @@ def read_tensors(path: str | Path, shapes: Mapping[str, torch.Size] | None = Non
         raise UserError(f"{path}: no such file.")
     try:
         with safe_open(path, framework="pt") as handle:
-            found = {name: tuple(handle.get_slice(name).get_shape()) for name in handle.keys()}  # noqa: SIM118
-            if shapes is not None and (fault := _fault(found, shapes)):
-                raise UserError(f"{path}: {fault}.")
-            tensors = {name: handle.get_tensor(name) for name in found}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
+            unknown = [name for name in handle.keys() if name not in shapes]  # noqa: SIM118 - not a mapping
+            if unknown:
+                raise UserError(f"{path}: {unknown[0]!r:.100} is unknown.")
+            tensors = {}
+            for name, shape in shapes.items():
+                declared = handle.get_slice(name)
+                if tuple(declared.get_shape()) != shape:
+                    raise UserError(f"{path}: {name} has shape {tuple(declared.get_shape())}, not {shape}.")
+                if dtype is not None and declared.get_dtype() != _TYPES[dtype]:
+                    raise UserError(f"{path}: {name} is of another type, {declared.get_dtype()}.")
+                tensors[name] = handle.get_tensor(name)
+            header = handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged or no safetensors file ({error}).") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise UserError(f"{path}: {name} holds values that are not finite.")
-    return tensors
-
-
-def _fault(found: Mapping[str, tuple[int, ...]], shapes: Mapping[str, torch.Size]) -> str | None:
-    for name, shape in shapes.items():
-        if name not in found:
-            return f"{name} is missing"
-        if found[name] != tuple(shape):
-            return f"{name} has shape {found[name]}, not {tuple(shape)}"
-    return next((f"{name} is unknown" for name in found if name not in shapes), None)
+    return tensors, header

@@ -1,8 +1,8 @@
 """Folders of weights that anyone may have sent: what is looked at before diffusers, transformers or open_clip read one.
 
 Those libraries take from such a folder the names of classes and modules, code beside the weights, pickles, and ids of
-other repositories. Here a folder is data: its files must be safetensors, and nothing in its configurations may name
-what is imported, fetched or compiled.
+other repositories. Here a folder is data: its weights are safetensors, and nothing in its configurations may name what
+is imported, fetched or compiled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from maskvid.errors import UserError
 from maskvid.json_reading import read_mapping
 
 INDEX = 2**25  # bytes of the list of weights in a sharded model
-MOST_LAYERS, LARGEST_NUMBER = 256, 2**31
+MOST_LAYERS, LARGEST_SIDE, LARGEST_NUMBER = 256, 2**12, 2**31
+SIDES = frozenset({"height", "width", "shortest_edge", "longest_edge", "image_size"})
+"""Of the pictures that a network is shown: they are enlarged to these."""
 
 NAMES_CODE = frozenset(
     {"auto_map", "custom_pipelines", "custom_pipeline", "trust_remote_code", "quantization_config", "hf_model_name"}
@@ -68,6 +70,8 @@ def check_config(path: Path, name: str) -> dict[str, Any]:
             raise UserError(f"{name}: {path} asks for the kernel {value!r} ({key}), which would be fetched; none is.")
         if "layers" in key and _numbers(value, MOST_LAYERS):
             raise UserError(f"{name}: {path} asks for {key}={value!s:.60}; no model has more than {MOST_LAYERS}.")
+        if key in SIDES and _numbers(value, LARGEST_SIDE):
+            raise UserError(f"{name}: {path} asks for pictures of {key}={value!s:.60}; give {LARGEST_SIDE} at most.")
         if "block" in key and isinstance(value, list) and len(value) > MOST_LAYERS:
             raise UserError(f"{name}: {path} asks for {len(value)} {key}; no model has more than {MOST_LAYERS}.")
         # tokenizers write 1e30 for no limit, schedulers minus infinity

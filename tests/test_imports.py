@@ -18,6 +18,7 @@ ROOT = Path(maskvid.__file__).parent
 
 GROUND = {
     "bounds": {"errors"},
+    "cells": set[str](),
     "checksum": set[str](),
     "clip": set[str](),
     "errors": set[str](),

@@ -103,7 +103,8 @@ def test_each_clip_is_shown_with_its_own_video(tmp_path):
     callbacks = [MetricsCallback(encoders=TinyEncoders()), VideoLogger(scale=1)]
     runner = trainer(tmp_path / "a", callbacks, limit_val_batches=2)
     runner.validate(TinyModule({0: samples, 1: twice}), batches(), verbose=False)
-    shown = galleries(summarise(read_jobs(tmp_path)[0]), read_jobs(tmp_path)[0], clips=9)
+    shown, left_out = galleries(summarise(read_jobs(tmp_path)[0]), read_jobs(tmp_path)[0], clips=9)
+    assert left_out == []
     assert sorted(entry["clip"] for entry in shown) == sorted([*names, "two seeds"])
     folder = tmp_path / "a" / "samples" / "step-000000" / file_name("held out")
     for entry in shown:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.callbacks.video_logger import samples_of
+from maskvid.cells import to_cell
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
 from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
@@ -117,7 +118,7 @@ def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict
         columns = [column for column in COLUMNS if any(column in row for row in rows)]
         writer = csv.DictWriter(handle, fieldnames=columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: to_cell(value) for key, value in row.items()} for row in rows)
 
 
 def print_table(means: dict[str, dict[str, float]], console: Console | None = None) -> None:

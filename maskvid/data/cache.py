@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from maskvid.checksum import checksum
@@ -23,6 +22,7 @@ from maskvid.files import atomic_write
 from maskvid.media.frames import frame_count
 from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt
+from maskvid.tensor_file import read_tensors
 
 CACHE_VERSION = 2
 """Raise it when what an entry holds changes."""
@@ -40,6 +40,10 @@ class Encoder(Protocol):
 
     fingerprint: str
     dtype: torch.dtype
+
+    def encoded_shapes(self, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of `latents` (c, h, w) of pictures of this size, `text` (n, d), `subject` (n), maybe `pooled` (p)."""
+        ...
 
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """Encode float32 (f, 3, H, W) in [-1, 1] on the CPU to scaled latents (f, c, h, w), the same every time."""
@@ -78,7 +82,9 @@ def cache_key(**parts: str | int | bool | None) -> str:
 class TensorCache:
     """A folder of safetensors files, each with its key and the checksum of its tensors inside.
 
-    A file that is truncated, altered or under a wrong name is never used: it is encoded anew with a warning.
+    A file that is truncated, altered, under a wrong name or of another shape is never used: it is encoded anew with a
+    warning. A checksum tells damage, not intent: whoever can write into the folder can put other numbers there, but
+    nothing else.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -89,16 +95,19 @@ class TensorCache:
         """Where the entry of this key lies."""
         return self.folder / key[:2] / f"{key}.safetensors"
 
-    def get(self, key: str) -> dict[str, torch.Tensor] | None:
-        """The entry of this key, or None if there is none that is whole."""
+    def get(self, key: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor] | None:
+        """The entry of this key, or None if there is none that is whole.
+
+        Args:
+            key: See `cache_key`.
+            shapes: What it must hold, float32.
+        """
         path = self.path(key)
         if not path.is_file():
             return None
         try:
-            with safe_open(path, framework="pt") as handle:
-                metadata = handle.metadata() or {}
-                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, OSError, ValueError) as error:
+            tensors, metadata = read_tensors(path, shapes, dtype=torch.float32)
+        except UserError as error:
             warnings.warn(f"damaged cache entry {path} ({error}); encoding it anew", stacklevel=2)
             return None
         if metadata.get("key") != key or metadata.get("checksum") != checksum(tensors):
@@ -151,7 +160,8 @@ class EncodedData:
             decode_version=DECODE_VERSION,
             backbone=self.encoder.fingerprint,
         )
-        entry = self.cache.get(key)
+        shape = self.encoder.encoded_shapes(self.height, self.width)["latents"]
+        entry = self.cache.get(key, {"latents": (frame_count(video), *shape)})
         if entry is None:
             entry = {"latents": self._encode(video, flip)}
             self.cache.put(key, entry)
@@ -178,7 +188,8 @@ class EncodedData:
         key = cache_key(
             kind="text", prompt=prompt.marked, dtype=str(self.encoder.dtype), backbone=self.encoder.fingerprint
         )
-        entry = self.cache.get(key)
+        shapes = self.encoder.encoded_shapes(self.height, self.width)
+        entry = self.cache.get(key, {name: shape for name, shape in shapes.items() if name != "latents"})
         if entry is None:
             text, mask, pooled = self.encoder.encode_text([prompt])
             entry = {"text": _stored(text[0]), "subject": _stored(mask[0])}

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
+from maskvid.weights_folder import check_weights_folder
 
 
 class Sam2Segmenter:
@@ -21,16 +22,19 @@ class Sam2Segmenter:
         device: Where it runs.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or its folder brings more than numbers.
     """
 
     def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
+        name = f"segmenter={str(path)!r}"
+        if Path(path).is_dir():
+            check_weights_folder(Path(path), name)
         try:
-            self.processor = Sam2VideoProcessor.from_pretrained(path)
-            self.model = Sam2VideoModel.from_pretrained(path).to(device).eval().requires_grad_(False)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"segmenter={str(path)!r} cannot be loaded: {reason}") from error
+            self.processor = Sam2VideoProcessor.from_pretrained(path, trust_remote_code=False)
+            self.model = Sam2VideoModel.from_pretrained(path, use_safetensors=True)
+        except Exception as error:  # a stranger's files make the libraries raise anything
+            raise UserError(f"{name} cannot be loaded: {said(error)}") from error
+        self.model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
 
     @torch.no_grad()

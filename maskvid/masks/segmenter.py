@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
+from maskvid.json_reading import read_mapping
+from maskvid.tensor_file import read_tensors
+from maskvid.weights_folder import read_config
 
 CHUNK = 32  # frames a pass, so that a long video costs no more memory than a short one
+MOST_LEVELS, WIDEST = 8, 1024  # of a network that is read
+
+
+def _is_width(value: object) -> bool:
+    return type(value) is int and 1 <= value <= WIDEST
 
 
 class _Block(nn.Sequential):
@@ -85,7 +92,7 @@ class Segmenter(nn.Module):
         """Read what `save_pretrained` wrote, in evaluation mode and single precision.
 
         Raises:
-            UserError: if the folder holds no segmenter.
+            UserError: if the folder holds no segmenter, or weights that do not belong to its configuration.
         """
         folder = Path(folder)
         if not (folder / "config.json").exists():
@@ -93,9 +100,18 @@ class Segmenter(nn.Module):
                 f"segmenter={str(folder)!r} holds no config.json; train one with"
                 " `python -m maskvid.pretrain stage=segmenter`"
             )
-        settings = json.loads((folder / "config.json").read_text())
-        model = cls(channels=tuple(settings["channels"]))
-        model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=True)
+        try:
+            channels = read_mapping(folder / "config.json").get("channels")
+            if not (isinstance(channels, list) and 1 <= len(channels) <= MOST_LEVELS and all(map(_is_width, channels))):
+                raise UserError(f"config.json names channels={channels!r:.60}; they are 1 to {WIDEST}, a level each.")
+            with torch.device("meta"):  # nothing is made before the file is known to hold it
+                model = cls(channels=tuple(channels))
+            shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+            weights, _ = read_tensors(folder / "model.safetensors", shapes)
+        except UserError as error:
+            raise UserError(f"segmenter={str(folder)!r}: {error}") from error
+        whole = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        model.load_state_dict(whole, assign=True)
         return model.eval()
 
 
@@ -116,7 +132,7 @@ def load_segmenter(
         UserError: There is no segmenter of a known kind.
     """
     config = Path(path) / "config.json"
-    if not Path(path).is_dir() or (config.exists() and "model_type" in json.loads(config.read_text())):
+    if not Path(path).is_dir() or (config.exists() and "model_type" in read_config(config, f"segmenter={str(path)!r}")):
         from maskvid.masks.sam2 import Sam2Segmenter  # transformers takes seconds to import
 
         return Sam2Segmenter(path, device)

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from transformers import AutoImageProcessor, AutoModel
 
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
+from maskvid.weights_folder import check_weights_folder
 
 
 class DinoEncoder:
@@ -18,19 +19,23 @@ class DinoEncoder:
         device: Where it runs.
 
     Raises:
-        UserError: There is no such model, or it lacks its image processor.
+        UserError: There is no such model, it lacks its image processor, or its folder brings more than numbers.
     """
 
     def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
+        name = f"dino={str(path)!r}"
+        if Path(path).is_dir():
+            check_weights_folder(Path(path), name)
         try:
-            self.processor = AutoImageProcessor.from_pretrained(path)
-            self.model = AutoModel.from_pretrained(path).to(device).eval().requires_grad_(False)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            # said, not left out: transformers would ask at the terminal whether to run a stranger's code
+            self.processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)
+            self.model = AutoModel.from_pretrained(path, trust_remote_code=False, use_safetensors=True)
+        except Exception as error:  # a stranger's files make the libraries raise anything
             raise UserError(
-                f"dino={str(path)!r} cannot be loaded: {reason}; give a folder or hub id of a vision "
-                "transformer such as facebook/dinov2-base, or null"
+                f"{name} cannot be loaded: {said(error)}; give a folder or hub id of a vision transformer such as "
+                "facebook/dinov2-base, or null"
             ) from error
+        self.model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
 
     @torch.no_grad()

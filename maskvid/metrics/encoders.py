@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 import torch.nn.functional as F
+from huggingface_hub import hf_hub_download
 from open_clip.transform import PreprocessCfg, center_crop_or_pad, merge_preprocess_dict
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import normalize, resize
 
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
+from maskvid.weights_folder import check_config, check_weights_folder, read_config
+
+WEIGHTS = (".safetensors", ".bin", ".pth")
+"""Files that open_clip takes weights from; those of PyTorch are read as tensors alone (`weights_only`)."""
+
+# As in open_clip, where a configuration is silent.
+_TEXT = {"width": 512, "layers": 12, "vocab_size": 49408, "context_length": 77, "mlp_ratio": 4.0}
+_VISION = {"width": 768, "layers": 12, "image_size": 224, "patch_size": 16, "mlp_ratio": 4.0}
+_TOKENIZING = ("clean", "strip_sep_token", "language")
 
 
 class ClipEncoder:
@@ -93,8 +105,7 @@ def load_clip(
     """
     name, more = str(name_or_folder), {}
     if Path(name).is_dir():
-        if not (Path(name) / "open_clip_config.json").exists():
-            raise UserError(f"clip={name!r} holds no open_clip_config.json; name a folder that open_clip has saved")
+        _check_folder(Path(name))
         name = f"local-dir:{name}"
     elif not name.startswith("hf-hub:"):
         name = name.replace("/", "-")  # OpenAI writes ViT-L/14
@@ -109,16 +120,83 @@ def load_clip(
             f"pretrained={pretrained!r} goes with a model name, and clip={str(name_or_folder)!r} brings its own "
             "weights; set pretrained=null"
         )
+    title = f"clip={str(name_or_folder)!r} pretrained={pretrained!r}"
     try:
+        if name.startswith("hf-hub:"):
+            _check_config(Path(hf_hub_download(name.removeprefix("hf-hub:"), "open_clip_config.json")), title)
         model = open_clip.create_model(
-            name, pretrained=pretrained, precision="fp32", device=str(device), require_pretrained=True, **more
-        )
-        tokenize = open_clip.get_tokenizer(name)
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"clip={str(name_or_folder)!r} pretrained={pretrained!r} cannot be loaded: {reason}") from error
+            name, pretrained=pretrained, precision="fp32", device=str(device), require_pretrained=True,
+            weights_only=True, **more,
+        )  # fmt: skip
+        tokenize = open_clip.get_tokenizer(name, **_plain_tokenizer(name))
+    except UserError:
+        raise
+    except Exception as error:  # a stranger's files make the libraries raise anything
+        raise UserError(f"{title} cannot be loaded: {said(error)}") from error
+    if broken := next((key for key, value in model.state_dict().items() if not value.isfinite().all()), None):
+        raise UserError(f"{title}: {broken} holds values that are not finite.")
+    # what is no number fails here
     settings = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), open_clip.get_model_preprocess_cfg(model)))
+    if not (len(settings.mean) == len(settings.std) == 3 and all(value > 0 for value in settings.std)):
+        raise UserError(
+            f"{title}: pictures are prepared with mean={settings.mean} and std={settings.std}; give three each."
+        )
     return ClipEncoder(model=model, tokenize=tokenize, preprocess=settings, device=device)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that brings more than numbers, or a configuration that asks for more of them than it brings."""
+    title = f"clip={str(folder)!r}"
+    if not (folder / "open_clip_config.json").exists():
+        raise UserError(f"{title} holds no open_clip_config.json; name a folder that open_clip has saved")
+    check_weights_folder(folder, title)
+    _check_config(folder / "open_clip_config.json", title)
+    asked = _weights(read_config(folder / "open_clip_config.json", title), title)
+    held = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in WEIGHTS)
+    if not held:
+        raise UserError(f"{title} cannot be loaded: it holds no weights ({', '.join(WEIGHTS)}).")
+    if asked > held:  # a weight takes a byte at least
+        raise UserError(f"{title}: its configuration asks for {asked} weights, and its files hold {held} bytes.")
+
+
+def _weights(config: dict[str, Any], title: str) -> int:
+    """How many weights the layers of a CLIP model have, near enough; of towers that timm builds none, nor of biases."""
+    model = config.get("model_cfg", config)
+    vision, text = (defaults | model[key] for key, defaults in (("vision_cfg", _VISION), ("text_cfg", _TEXT)))
+    try:
+        count = text["width"] * (text["vocab_size"] + text["context_length"] + model["embed_dim"])
+        towers = [text] if vision.get("timm_model_name") else [text, vision]
+        for tower in towers:
+            layers = sum(tower["layers"]) if isinstance(tower["layers"], list) else tower["layers"]
+            count += int(layers * tower["width"] ** 2 * (4 + 2 * tower["mlp_ratio"]))
+        sides = vision["image_size"] if isinstance(vision["image_size"], list) else [vision["image_size"]] * 2
+        tokens = math.prod(side // (vision["patch_size"] or 32) for side in sides)
+        return count + (0 if vision.get("timm_model_name") else tokens * vision["width"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise UserError(f"{title}: its configuration names no sizes of a CLIP model ({said(error)}).") from error
+
+
+def _check_config(path: Path, title: str) -> None:
+    config = check_config(path, title)
+    for tower in ("vision_cfg", "text_cfg"):
+        part = config.get("model_cfg", config)
+        part = part.get(tower) if isinstance(part, dict) else None
+        if not isinstance(part, dict):
+            raise UserError(f"{title}: {path.name} has no {tower}.")
+        own = part.get("timm_model_name") or "none"
+        if not (isinstance(own, str) and re.fullmatch(r"[\w.]+", own)):  # hf-hub:... and local-dir:... are others
+            raise UserError(f"{title}: {path.name} names the model {own!r:.100}; only timm's own are built.")
+        further = part.get("tokenizer_kwargs") or {}
+        for key in ("timm_model_pretrained", *(further if isinstance(further, dict) else ["tokenizer_kwargs"])):
+            if key not in _TOKENIZING and (part.get(key) or key in further):
+                raise UserError(f"{title}: {path.name} sets {key}, by which other files would be fetched or run.")
+
+
+def _plain_tokenizer(name: str) -> dict[str, Any]:
+    """What keeps a folder's tokenizer from bringing code; open_clip's own tokenizers do not know it."""
+    schema = name.startswith(("hf-hub:", "local-dir:"))
+    text = open_clip.get_model_config(name).get("text_cfg", {}) if schema else {}
+    return {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
 
 
 def _as_trained(name: str, pretrained: str | None) -> dict[str, Any]:

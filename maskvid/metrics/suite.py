@@ -183,7 +183,7 @@ class VideoMetrics:
         if source is not None and masks is not None:
             inputs["background_psnr"] = (frames, source, masks)
         if reference is not None and masks is not None:
-            inputs["reference_mask_iou"] = (encoders.segmenter(reference.to(device), masks).float(), masks)
+            inputs["reference_mask_iou"] = (encoders.segmenter(reference.to(device).float(), masks).float(), masks)
         # Calling a metric counts the clip and returns its score.
         scores = {name: float(metric(*inputs[name])) for name, metric in self._metrics.items() if name in inputs}
         row = {"clip": clip_id, "seed": seed, "prompt": prompt or "", "frames": len(frames)} | scores

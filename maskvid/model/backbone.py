@@ -164,6 +164,17 @@ class Backbone:
             self.controlled.to(device)
         return self
 
+    def encoded_shapes(self, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of `latents` (c, h, w) of pictures of this size, `text` (n, d), `subject` (n), maybe `pooled` (p)."""
+        factor, length = self.vae_scale_factor, self.pipeline.tokenizer.model_max_length
+        second = getattr(self.pipeline, "text_encoder_2", None)
+        pooled = {} if second is None else {"pooled": (second.config.projection_dim,)}
+        return pooled | {
+            "latents": (self.pipeline.vae.config.latent_channels, height // factor, width // factor),
+            "text": (length, self.unet.config.cross_attention_dim),
+            "subject": (length,),
+        }
+
     @torch.no_grad()
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32: the posterior's mode."""

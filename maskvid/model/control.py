@@ -12,7 +12,7 @@ from huggingface_hub import hf_hub_download
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
-from maskvid.model.loading import LOADING_ERRORS, explain, is_local, refuse_broken, resolve
+from maskvid.model.loading import explain, is_local, refuse_broken, resolve
 from maskvid.weights_folder import check_config, check_weights_folder
 
 Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
@@ -71,7 +71,7 @@ def load_control(path: str, pipeline: Any, *, variant: str | None) -> DiffusionP
         )
     except UserError:
         raise
-    except LOADING_ERRORS as error:
+    except Exception as error:  # a stranger's files make the libraries raise anything
         reason = explain(error, source, variant)
         raise UserError(f"{name} cannot be loaded by diffusers: {reason}") from error
     refuse_broken(controlnet, name)

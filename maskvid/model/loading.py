@@ -10,18 +10,12 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from huggingface_hub import hf_hub_download
-from safetensors import SafetensorError
 
 from maskvid.errors import UserError
 from maskvid.model.parts import PARTS, check_parts, read_index
 
 ASSETS = "assets://"
 SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-LOADING_ERRORS = (
-    OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError, AttributeError, ImportError, IndexError,
-    ZeroDivisionError, AssertionError, NotImplementedError, RecursionError, OverflowError,
-)  # fmt: skip
-"""What diffusers, transformers and safetensors raise at files missing, cut off, or of other shapes or types."""
 
 
 def resolve(path: str) -> str:
@@ -96,7 +90,7 @@ def load_folder(
         )
     except UserError:
         raise
-    except LOADING_ERRORS as error:
+    except Exception as error:  # a stranger's files make the libraries raise anything
         reason = explain(error, source, variant)
         raise UserError(f"{name} cannot be loaded by diffusers: {reason}") from error
 
@@ -141,7 +135,7 @@ def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | N
         return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
     except UserError:
         raise
-    except LOADING_ERRORS as error:
+    except Exception as error:  # a stranger's files make the libraries raise anything
         raise UserError(
             f"backbone.path={path!r} cannot be loaded by diffusers with backbone.config={config!r}: {explain(error)}"
         ) from error

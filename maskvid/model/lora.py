@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from maskvid.errors import UserError
-from maskvid.model.loading import LOADING_ERRORS, explain, is_local, resolve
+from maskvid.model.loading import explain, is_local, resolve
 
 _SETTINGS = frozenset(
     {"r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "lora_dropout", "use_rslora", "use_dora",
      "bias", "lora_bias", "fan_in_fan_out", "inference_mode", "base_model_name_or_path", "peft_type", "peft_version",
      "task_type", "revision"}
 )  # fmt: skip
-"""What a LoRA's header may say. peft knows more: modules to import, other files to read, other weights to make."""
+"""What a LoRA's header may say of it. peft knows more: modules to import, files to read, weights to make."""
 
 _NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 _DEFAULTS = {"init_lora_weights": True, "megatron_core": "megatron.core", "ensure_weight_tying": False}
@@ -31,6 +32,8 @@ def add_lora(pipeline: Any, lora: str, scale: float) -> None:
             some of it does not fit.
     """
     source = resolve(lora)
+    if is_local(source) and not Path(source).exists():
+        raise UserError(f"backbone.lora={lora!r}: no {source} here; give a file, a folder or a hub id.")
     try:
         where = {"use_safetensors": True, "local_files_only": is_local(source)}
         more = {"unet_config": pipeline.unet.config} if hasattr(pipeline, "text_encoder_2") else {}
@@ -42,7 +45,7 @@ def add_lora(pipeline: Any, lora: str, scale: float) -> None:
         pipeline.unload_lora_weights()
     except UserError:
         raise
-    except LOADING_ERRORS as error:
+    except Exception as error:  # a stranger's file makes the libraries raise anything
         hint = "install the extra `lora`.\n" if "PEFT" in str(error) else ""
         raise UserError(f"backbone.lora={lora!r} cannot be added by diffusers: {hint}{explain(error)}") from error
 
@@ -56,8 +59,8 @@ def _check(lora: str, weights: dict[str, Any], header: dict[str, Any] | None) ->
         plain = setting in _SETTINGS or value in _NOTHING or _DEFAULTS.get(setting) == value
         if not plain:
             raise UserError(
-                f"backbone.lora={lora!r}: its header sets {key}={value!r:.60}, which is more than a LoRA; only its "
-                "ranks and scales are taken."
+                f"backbone.lora={lora!r}: its header sets {key}={value!r:.60}, which is more than a LoRA; only "
+                "its ranks and scales are taken."
             )
 
 

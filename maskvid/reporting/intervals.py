@@ -8,7 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from maskvid.errors import UserError
+
 RESAMPLES = 2000
+MOST_CLIPS = 2**14
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,24 @@ def estimate(values: Mapping[tuple[str, str], float], *, resamples: int = RESAMP
 
     Returns:
         The estimate.
+
+    Raises:
+        UserError: There are more seeds or clips than memory is there for.
     """
-    seeds, clips = (sorted({key[axis] for key in values}) for axis in (0, 1))
+    seeds, clips = ({name: i for i, name in enumerate(sorted({key[axis] for key in values}))} for axis in (0, 1))
+    if len(clips) > MOST_CLIPS or len(seeds) * len(clips) > 16 * MOST_CLIPS:
+        raise UserError(f"{len(seeds)} seeds of {len(clips)} clips are more than a report takes, {MOST_CLIPS} clips.")
     table, known = np.zeros((len(seeds), len(clips))), np.zeros((len(seeds), len(clips)), bool)
     for (seed, clip), value in values.items():
-        place = seeds.index(seed), clips.index(clip)
+        place = seeds[seed], clips[clip]
         table[place], known[place] = value, True
     draw = np.random.default_rng(0)
     rows = draw.integers(len(seeds), size=(resamples, len(seeds), 1))
     columns = draw.integers(len(clips), size=(resamples, 1, len(clips)))
-    sums, counts = table[rows, columns].sum((1, 2)), known[rows, columns].sum((1, 2))
+    step = max(1, 2**22 // table.size)  # resamples at a time, which bounds the memory
+    pieces = [(rows[i : i + step], columns[i : i + step]) for i in range(0, resamples, step)]
+    sums = np.concatenate([table[piece].sum((1, 2)) for piece in pieces])
+    counts = np.concatenate([known[piece].sum((1, 2)) for piece in pieces])
     means = sums[counts > 0] / counts[counts > 0]
     # Between a finite and an infinite mean there is nothing to interpolate.
     method: Literal["linear", "nearest"] = "linear" if np.isfinite(means).all() else "nearest"

@@ -1,18 +1,27 @@
-"""The jobs of a sweep as they lie on disk."""
+"""The jobs of a sweep as they lie on disk, whoever wrote them: what is damaged is named, and nothing in them is run."""
 
 from __future__ import annotations
 
 import csv
-import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
-from maskvid.errors import UserError
+from maskvid.cells import from_cell
+from maskvid.errors import LONGEST, UserError
+from maskvid.json_reading import LARGEST, read_mapping
+from maskvid.metrics.suite import METRICS
 
 NAMELESS = ("run_dir", "out", "seed", "logger", "threads", "trainer.devices")
 """Overrides that do not make another variant."""
+
+MOST_ROWS, MOST_BYTES = 2**14, 2**25
+"""Of one job's `metrics_per_clip.csv`."""
+
+REQUIRED = ("set", "clip", "prompt")
 
 
 @dataclass
@@ -22,7 +31,7 @@ class Job:
     Attributes:
         folder: Its folder.
         overrides: What was set for it, by key.
-        rows: Of `metrics_per_clip.csv`.
+        rows: Of `metrics_per_clip.csv`; metrics are numbers as text.
     """
 
     folder: Path
@@ -37,7 +46,8 @@ def read_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
         sweep: Folder of a multirun, or any folder with runs in it.
 
     Returns:
-        Jobs with scores in the order of their names (numbers as numbers), and a line on each without.
+        Jobs with scores in the order of their names (numbers as numbers), and a line on each without, whose files may
+        also be damaged.
 
     Raises:
         UserError: No job there has scores.
@@ -51,19 +61,20 @@ def read_jobs(sweep: Path) -> tuple[list[Job], list[str]]:
     begun = {path.parent.parent for path in sweep.rglob(".hydra/overrides.yaml")}
     jobs, without = [], []
     for folder in sorted(marks | scored | begun, key=lambda path: [_number(part) for part in path.parts]):
-        overrides = _overrides(folder)
-        said = " ".join(f"{key}={value}" for key, value in overrides.items())
-        if (folder / "failed.json").exists():
-            without.append(
-                f"{folder.name} ({said}) failed: {json.loads((folder / 'failed.json').read_text())['error']}"
-            )
-        elif folder in scored:
-            with (folder / "metrics_per_clip.csv").open() as handle:
-                jobs.append(Job(folder, overrides, list(csv.DictReader(handle))))
-        elif not any(other in scored for other in folder.parents):
-            without.append(f"{folder.name} ({said}) has no scores: not finished, or without validation sets")
+        name, said = _name(folder), ""
+        try:
+            overrides = _overrides(folder)
+            said = " ".join(f"{key}={value}" for key, value in overrides.items())
+            if (folder / "failed.json").exists():
+                without.append(f"{name} ({said:.{LONGEST}}) failed: {_failure(folder / 'failed.json')}")
+            elif folder in scored:
+                jobs.append(Job(folder, overrides, _rows(folder / "metrics_per_clip.csv")))
+            elif not any(other in scored for other in folder.parents):
+                without.append(f"{name} ({said:.{LONGEST}}) has no scores: not finished, or without validation sets")
+        except UserError as error:
+            without.append(f"{name} ({said:.{LONGEST}}) is damaged: {error}")
     if not jobs:
-        raise UserError(f"runs={sweep}: no job below it has a metrics_per_clip.csv. " + " ".join(without))
+        raise UserError(f"runs={sweep}: no job below it has a metrics_per_clip.csv. " + " ".join(without[:20]))
     return jobs, without
 
 
@@ -80,22 +91,85 @@ def variants(jobs: list[Job]) -> tuple[list[str], list[tuple[str, ...]]]:
         if key.removeprefix("+").split("@")[0] not in NAMELESS and len({job.overrides.get(key, "") for job in jobs}) > 1
     ]
     if not differing and len({job.folder for job in jobs}) > 1 and not any("seed" in job.overrides for job in jobs):
-        return ["run"], [(job.folder.name,) for job in jobs]
+        return ["run"], [(_name(job.folder),) for job in jobs]
     return differing, [tuple(job.overrides.get(key, "") for key in differing) for job in jobs]
+
+
+def _name(folder: Path) -> str:
+    """A folder's name as text: file systems take any bytes."""
+    return os.fsencode(folder.name).decode(errors="replace")
+
+
+def _failure(path: Path) -> str:
+    error = read_mapping(path).get("error")
+    if not isinstance(error, str):
+        raise UserError(f"{path} has no text under error.")
+    return error
 
 
 def _overrides(folder: Path) -> dict[str, str]:
     for name in ("finished.json", "failed.json"):
         if (folder / name).exists():
-            entries = json.loads((folder / name).read_text())["overrides"]
+            path, entries = folder / name, read_mapping(folder / name).get("overrides")
             break
     else:
-        kept = folder / ".hydra" / "overrides.yaml"
-        # nothing in a file that was sent is expanded
-        entries = OmegaConf.to_container(OmegaConf.load(kept), resolve=False) if kept.exists() else []
-    pairs = (str(entry).partition("=") for entry in entries)
+        path = folder / ".hydra" / "overrides.yaml"
+        entries = list(_listed(path)) if path.exists() else []
+    if not (isinstance(entries, list) and all(isinstance(entry, str) for entry in entries)):
+        raise UserError(f"{path} has no list of overrides.")
+    pairs = (entry.partition("=") for entry in entries)
     return {key.lstrip("+"): value for key, _, value in pairs}
 
 
+def _listed(path: Path) -> Iterator[str]:
+    """The texts of a YAML list, event by event: nothing is built, and aliases multiply nothing."""
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise UserError(f"{path} is no list of overrides.")
+    try:
+        for event in yaml.parse(path.read_bytes(), Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.ScalarEvent):
+                yield event.value
+            elif isinstance(event, (yaml.AliasEvent, yaml.MappingStartEvent)):
+                raise UserError(f"{path} is no list of overrides.")
+    except (yaml.YAMLError, UnicodeError, OSError) as error:
+        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split()):.{LONGEST}}).") from error
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of scores, each with a number or nothing under every metric.
+
+    Raises:
+        UserError: It is no such table; the message names line and column.
+    """
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path} is no file, or has more than {MOST_BYTES} bytes, which no table of scores has.")
+    rows: list[dict[str, str]] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            reader = csv.DictReader(handle)
+            missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
+            if missing:
+                raise UserError(f"{path} has no column {', '.join(missing)}.")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise UserError(f"{path}, line {reader.line_num}: it has not as many cells as the header.")
+                if len(rows) == MOST_ROWS:
+                    raise UserError(f"{path} has more than {MOST_ROWS} rows.")
+                for name in METRICS:
+                    if row.get(name):
+                        _check_number(row[name], f"{path}, line {reader.line_num}: {name}")
+                rows.append({key: from_cell(value) for key, value in row.items()})
+    except (csv.Error, UnicodeError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}).") from error
+    return rows
+
+
+def _check_number(text: str, place: str) -> None:
+    try:
+        float(text)
+    except ValueError as error:
+        raise UserError(f"{place}={text!r:.60} is no number.") from error
+
+
 def _number(part: str) -> tuple[int, str]:
-    return (int(part), "") if part.isdigit() else (-1, part)
+    return (int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part)

@@ -11,6 +11,8 @@ from maskvid.errors import UserError
 from maskvid.files import atomic_write
 from maskvid.reporting.table import Cell, Summary
 
+LONGEST_LABEL = 80  # letters
+
 
 def draw(summary: Summary, metrics: list[str], paths: list[Path]) -> None:
     """Draw one panel for each metric and write the figure in each suffix asked for (.png, .svg).
@@ -38,7 +40,7 @@ def draw(summary: Summary, metrics: list[str], paths: list[Path]) -> None:
             _intervals(axis, summary, cells)
         else:
             _curves(axis, summary, cells, axis_of)
-        axis.set_title(metric.replace("_", " "))
+        axis.set_title(_shown(metric.replace("_", " ")))
     for axis in list(axes.flat)[len(metrics) :]:
         axis.remove()
     axes.flat[0].legend(fontsize=7)
@@ -63,8 +65,8 @@ def _intervals(axis: Any, summary: Summary, cells: list[Cell]) -> None:
     for index, name in enumerate(sets):
         mine = [cell for cell in cells if cell.set_name == name]
         places = [labels.index(summary.label(cell.variant)) + 0.2 * (index - (len(sets) - 1) / 2) for cell in mine]
-        _errorbar(axis, places, mine, label=name, linestyle="none")
-    axis.set_xticks(range(len(labels)), labels, rotation=30, ha="right", fontsize=7)
+        _errorbar(axis, places, mine, label=_shown(name), linestyle="none")
+    axis.set_xticks(range(len(labels)), [_shown(label) for label in labels], rotation=30, ha="right", fontsize=7)
 
 
 def _curves(axis: Any, summary: Summary, cells: list[Cell], index: int) -> None:
@@ -73,8 +75,10 @@ def _curves(axis: Any, summary: Summary, cells: list[Cell], index: int) -> None:
 
     for curve in dict.fromkeys(rest(cell) for cell in cells):
         mine = sorted((cell for cell in cells if rest(cell) == curve), key=lambda cell: float(cell.variant[index]))
-        _errorbar(axis, [float(cell.variant[index]) for cell in mine], mine, label=", ".join(curve), linestyle="-")
-    axis.set_xlabel(summary.keys[index], fontsize=8)
+        _errorbar(
+            axis, [float(cell.variant[index]) for cell in mine], mine, label=_shown(", ".join(curve)), linestyle="-"
+        )
+    axis.set_xlabel(_shown(summary.keys[index]), fontsize=8)
 
 
 def _errorbar(axis: Any, places: list[float], cells: list[Cell], **style: Any) -> None:
@@ -88,7 +92,12 @@ def _errorbar(axis: Any, places: list[float], cells: list[Cell], **style: Any) -
 
 def _is_number(value: str) -> bool:
     try:
-        float(value)
+        return math.isfinite(float(value))
     except ValueError:
         return False
-    return True
+
+
+def _shown(text: str) -> str:
+    """A label as matplotlib draws it letter by letter: no formulas, no hidden labels, nothing that fills the figure."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_LABEL])
+    return (" " + plain if plain.startswith("_") else plain).replace("$", r"\$")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maskvid.cells import to_cell
 from maskvid.files import atomic_write
 from maskvid.metrics.suite import METRICS
 from maskvid.reporting.intervals import Estimate, estimate
@@ -61,23 +63,30 @@ def write_csv(path: Path, summary: Summary) -> None:
     header = [*summary.keys, "set", "metric", "mean", "low", "high", "seeds", "clips"]
     with atomic_write(path) as temporary, temporary.open("w", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(header)
+        writer.writerow(map(to_cell, header))
         for cell in summary.cells:
             e = cell.estimate
-            writer.writerow([*cell.variant, cell.set_name, cell.metric, e.mean, e.low, e.high, e.seeds, e.clips])
+            names = map(to_cell, (*cell.variant, cell.set_name, cell.metric))
+            writer.writerow([*names, e.mean, e.low, e.high, e.seeds, e.clips])
 
 
 def markdown(summary: Summary, metrics: Sequence[str]) -> str:
     """A row for each set and variant, `mean [low, high]` for each metric."""
-    header = ["set", *summary.keys, "seeds x clips", *(name.replace("_", " ") for name in metrics)]
+    header = ["set", *map(inline, summary.keys), "seeds x clips", *(name.replace("_", " ") for name in metrics)]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for set_name, variant, cells in grouped(summary):
         any_cell = next(iter(cells.values())).estimate
         shown = [cells[name].estimate if name in cells else None for name in metrics]
         figures = ["" if e is None else f"{e.mean:.4g} [{e.low:.4g}, {e.high:.4g}]" for e in shown]
-        row = [set_name, *variant, f"{any_cell.seeds} x {any_cell.clips}", *figures]
+        row = [inline(set_name), *map(inline, variant), f"{any_cell.seeds} x {any_cell.clips}", *figures]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
+
+
+def inline(text: str) -> str:
+    """A text within Markdown as it stands: one line, no markup, no cells, nothing that a terminal would obey."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return re.sub(r"([\\`*\[\]<>|!])", r"\\\1", plain)
 
 
 def grouped(summary: Summary) -> list[tuple[str, tuple[str, ...], dict[str, Cell]]]:

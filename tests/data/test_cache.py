@@ -16,6 +16,7 @@ from maskvid.prompt import Prompt
 from tests.data.tiny import HEIGHT, WIDTH, AverageEncoder, make_frames, write_mp4, write_pictures
 
 SIZE = {"height": 16, "width": 24}
+SHAPES = {"x": (2,)}
 SQUARE = Prompt("a square", (2, 8))
 
 
@@ -132,6 +133,29 @@ def test_a_damaged_entry_is_encoded_anew(video, store, damage):
     assert encoder.frames_encoded == before + 10
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"latents": torch.zeros(9, 3, 4, 6)},
+        {"latents": torch.zeros(10, 3, 4, 7)},
+        {"latents": torch.zeros(10, 3, 4, 6, dtype=torch.float64)},
+        {"latents": torch.full((10, 3, 4, 6), torch.nan)},
+        {"latents": torch.zeros(10, 3, 4, 6), "more": torch.zeros(1)},
+        {"other": torch.zeros(10, 3, 4, 6)},
+        {},
+    ],
+    ids=["frames", "width", "type", "not finite", "more", "name", "nothing"],
+)
+def test_an_entry_that_was_replaced_with_its_checksum_is_encoded_anew(video, store, other):
+    encoded = EncodedData(AverageEncoder(), store, **SIZE)
+    good = encoded.latents(video)
+    (path,) = entries(store)
+    store.put(path.stem, other)
+    with pytest.warns(UserWarning, match="damaged cache entry"):
+        assert torch.equal(encoded.latents(video), good)
+    assert torch.equal(encoded.latents(video), good)
+
+
 def test_a_failed_write_leaves_no_entry_and_says_where(video, store, monkeypatch):
     def full(tensors, path, metadata):
         path.write_bytes(b"half of it")
@@ -163,9 +187,9 @@ def test_a_kill_during_writing_leaves_no_entry(store, monkeypatch):
         _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert [path for path in store.folder.rglob("*") if path.is_file()], "the half-written file should be there"
-    assert store.get("ab" * 32) is None
+    assert store.get("ab" * 32, SHAPES) is None
     store.put("ab" * 32, {"x": torch.ones(2)})
-    entry = store.get("ab" * 32)
+    entry = store.get("ab" * 32, SHAPES)
     assert entry is not None
     assert torch.equal(entry["x"], torch.ones(2))
 

@@ -69,6 +69,9 @@ class AverageEncoder:
         self.frames_encoded = 0
         self.prompts_encoded = 0
 
+    def encoded_shapes(self, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        return {"latents": (3, height // 4, width // 4), "text": (8, 6), "subject": (8,), "pooled": (6,)}
+
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         assert frames.min() >= -1
         assert frames.max() <= 1

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from maskvid.errors import UserError
-from maskvid.masks.times import frame_times
 from maskvid.media import container, regular
 from maskvid.media.container import open_video
 from maskvid.media.frames import frame_count, iter_frames, measure
@@ -175,9 +174,7 @@ def test_a_cut_file_is_a_sentence(plain, tmp_path, share):
         list(iter_frames(tmp_path / "cut.mp4"))
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("index_first.mp4", ["-movflags", "+faststart"]), ("a.avi", []), ("a.ts", [])]
-)
+@pytest.mark.parametrize(("name", "options"), [("index_first.mp4", ["-movflags", "+faststart"]), ("a.avi", [])])
 def test_a_file_that_ends_too_early_names_the_frame(tmp_path, name, options):
     ffmpeg(*SOURCE, "-frames:v", 6, *H264, *options, tmp_path / name)
     data = (tmp_path / name).read_bytes()
@@ -200,20 +197,10 @@ def test_sizes_that_nobody_has_memory_for(tmp_path):
 
 def test_a_film_that_changes_its_size_is_refused(tmp_path):
     for name, size in (("a", "96x64"), ("b", "48x32")):
-        ffmpeg("-f", "lavfi", "-i", f"testsrc=size={size}:rate=12", "-frames:v", 6, *H264, tmp_path / f"{name}.ts")
-    (tmp_path / "c.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+        ffmpeg("-f", "lavfi", "-i", f"testsrc=size={size}:rate=12", "-frames:v", 6, *H264, tmp_path / f"{name}.h264")
+    (tmp_path / "c.ts").write_bytes((tmp_path / "a.h264").read_bytes() + (tmp_path / "b.h264").read_bytes())
     with pytest.raises(UserError, match=r"c\.ts: frame 6: it is 48x32, the first 96x64"):
         open_video(tmp_path / "c.ts")
-
-
-def test_a_film_whose_frames_take_no_time_does_not_say_when_they_are_shown(plain, tmp_path):
-    data = bytearray(plain.read_bytes())
-    place = data.index(b"stts")
-    struct.pack_into(">I", data, place + 16, 0)  # ticks of each of its frames
-    data[data.index(b"ctts") : data.index(b"ctts") + 4] = b"free"
-    (tmp_path / "a.mp4").write_bytes(data)
-    with pytest.raises(UserError, match=r"a\.mp4: it does not say when its frames are shown"):
-        frame_times(tmp_path / "a.mp4", frame_count(tmp_path / "a.mp4"))
 
 
 def test_text_pictures_and_sound_are_no_videos(tmp_path):
@@ -253,7 +240,7 @@ def test_damage_in_the_middle_names_the_frame(tmp_path, capfd, codec, suffix):
     path = tmp_path / f"a{suffix}"
     ffmpeg(*SOURCE, "-frames:v", 24, *codec, path)
     data = bytearray(path.read_bytes())
-    start = len(data) // 2
+    start = len(data) * 2 // 5
     data[start : start + 300] = bytes(300)
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"unreadable video .*a\.\w+: frame \d+: .*(damaged|Invalid data)"):
