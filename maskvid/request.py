@@ -85,7 +85,10 @@ def load_run(
             f"({asked.fingerprint}, here {frozen.fingerprint}); give backbone.path=PATH of those, with the run's "
             "backbone.lora, or tune again."
         )
-    module = assemble(asked, frozen)
+    try:
+        module = assemble(asked, frozen)
+    except UserError as error:
+        raise UserError(f"run={runs[0]}: {error}") from error
     if len(runs) == 1 and mix is None:
         load_adapter(folders[0], module.unet)
     else:

@@ -49,7 +49,7 @@ def read_tensors(
                     raise UserError(f"{path}: {name} is of another type, {declared.get_dtype()}.")
                 tensors[name] = handle.get_tensor(name)
             header = handle.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, MemoryError) as error:  # PyTorch's: a file too large to map
         raise UserError(f"{path} is damaged or no safetensors file ({error}).") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

@@ -47,6 +47,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"ckpt_path={path}: it is damaged, or holds more than tensors and plain numbers, which is never "
                 f"loaded; give a checkpoint that maskvid wrote, or begin a new run. PyTorch says: {error}"
             ) from error
-        if not isinstance(content, dict):
+        if not isinstance(content, dict) or not {"pytorch-lightning_version", "state_dict"} <= content.keys():
             raise UserError(f"ckpt_path={path}: it is no checkpoint of a run; give one that maskvid wrote.")
         return content

@@ -35,6 +35,8 @@ class DinoEncoder:
                 f"{name} cannot be loaded: {said(error)}; give a folder or hub id of a vision transformer such as "
                 "facebook/dinov2-base, or null"
             ) from error
+        if broken := next((key for key, value in self.model.state_dict().items() if not value.isfinite().all()), None):
+            raise UserError(f"{name}: {broken} holds values that are not finite; copy it again.")
         self.model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
 

@@ -126,11 +126,13 @@ def _listed(path: Path) -> Iterator[str]:
     if not path.is_file() or path.stat().st_size > LARGEST:
         raise UserError(f"{path} is no list of overrides.")
     try:
+        lists = 0
         for event in yaml.parse(path.read_bytes(), Loader=yaml.SafeLoader):
+            lists += isinstance(event, yaml.SequenceStartEvent)
+            if lists > 1 or isinstance(event, (yaml.AliasEvent, yaml.MappingStartEvent)):
+                raise UserError(f"{path} is no list of overrides.")
             if isinstance(event, yaml.ScalarEvent):
                 yield event.value
-            elif isinstance(event, (yaml.AliasEvent, yaml.MappingStartEvent)):
-                raise UserError(f"{path} is no list of overrides.")
     except (yaml.YAMLError, UnicodeError, OSError) as error:
         raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split()):.{LONGEST}}).") from error
 
