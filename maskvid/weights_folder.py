@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from maskvid.errors import UserError
 from maskvid.json_reading import read_mapping
 
@@ -78,6 +80,19 @@ def check_config(path: Path, name: str) -> dict[str, Any]:
         if _numbers(value, LARGEST_NUMBER) and "max_length" not in key and key != "lambda_min_clipped":
             raise UserError(f"{name}: {path} asks for {key}={value!s:.60}, which no model has.")
     return config
+
+
+def refuse_broken(model: torch.nn.Module, name: str) -> None:
+    """Refuse weights that are not finite: everything that is computed with them would be black.
+
+    Raises:
+        UserError: Begins with the name that the user gave and says which weight.
+    """
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and value.numel():
+            low, high = torch.aminmax(value)  # one pass, no copy; NaN comes through
+            if not (low.isfinite() and high.isfinite()):
+                raise UserError(f"{name}: {key} holds values that are not finite; copy it again.")
 
 
 def read_config(path: Path, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_weights_folder
+from maskvid.weights_folder import check_weights_folder, refuse_broken
 
 
 class Sam2Segmenter:
@@ -34,8 +34,7 @@ class Sam2Segmenter:
             self.model = Sam2VideoModel.from_pretrained(path, use_safetensors=True)
         except Exception as error:  # a stranger's files make the libraries raise anything
             raise UserError(f"{name} cannot be loaded: {said(error)}") from error
-        if broken := next((key for key, value in self.model.state_dict().items() if not value.isfinite().all()), None):
-            raise UserError(f"{name}: {broken} holds values that are not finite; copy it again.")
+        refuse_broken(self.model, name)
         self.model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
 

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoImageProcessor, AutoModel
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_weights_folder
+from maskvid.weights_folder import check_weights_folder, refuse_broken
 
 
 class DinoEncoder:
@@ -35,8 +35,7 @@ class DinoEncoder:
                 f"{name} cannot be loaded: {said(error)}; give a folder or hub id of a vision transformer such as "
                 "facebook/dinov2-base, or null"
             ) from error
-        if broken := next((key for key, value in self.model.state_dict().items() if not value.isfinite().all()), None):
-            raise UserError(f"{name}: {broken} holds values that are not finite; copy it again.")
+        refuse_broken(self.model, name)
         self.model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
 

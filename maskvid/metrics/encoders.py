@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import normalize, resize
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_config, check_weights_folder, read_config
+from maskvid.weights_folder import check_config, check_weights_folder, read_config, refuse_broken
 
 WEIGHTS = (".safetensors", ".bin", ".pth")
 """Files that open_clip takes weights from; those of PyTorch are read as tensors alone (`weights_only`)."""
@@ -133,8 +133,7 @@ def load_clip(
         raise
     except Exception as error:  # a stranger's files make the libraries raise anything
         raise UserError(f"{title} cannot be loaded: {said(error)}") from error
-    if broken := next((key for key, value in model.state_dict().items() if not value.isfinite().all()), None):
-        raise UserError(f"{title}: {broken} holds values that are not finite.")
+    refuse_broken(model, title)
     # what is no number fails here
     settings = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), open_clip.get_model_preprocess_cfg(model)))
     if not (len(settings.mean) == len(settings.std) == 3 and all(value > 0 for value in settings.std)):

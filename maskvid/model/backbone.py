@@ -17,11 +17,12 @@ from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
 from maskvid.model.known_words import read_known_words, warn_of_unknown
-from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, refuse_broken, resolve
+from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, resolve
 from maskvid.model.lora import add_lora
 from maskvid.model.sd_class import refuse_unlike
 from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
 from maskvid.prompt import Prompt
+from maskvid.weights_folder import refuse_broken
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer")
 

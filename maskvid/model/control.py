@@ -12,8 +12,8 @@ from huggingface_hub import hf_hub_download
 from torch.nn import functional as F
 
 from maskvid.errors import UserError
-from maskvid.model.loading import explain, is_local, refuse_broken, resolve
-from maskvid.weights_folder import check_config, check_weights_folder
+from maskvid.model.loading import explain, is_local, resolve
+from maskvid.weights_folder import check_config, check_weights_folder, refuse_broken
 
 Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
 """Latents, timesteps, text and added conditions of n pictures -> residuals of the U-Net's down blocks and middle."""

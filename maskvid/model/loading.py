@@ -139,16 +139,3 @@ def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | N
         raise UserError(
             f"backbone.path={path!r} cannot be loaded by diffusers with backbone.config={config!r}: {explain(error)}"
         ) from error
-
-
-def refuse_broken(model: torch.nn.Module, name: str) -> None:
-    """Refuse weights that are not finite: everything that is computed with them would be black.
-
-    Raises:
-        UserError: Begins with the name that the user gave and says which weight.
-    """
-    for key, value in model.state_dict().items():
-        if value.is_floating_point() and value.numel():
-            low, high = torch.aminmax(value)  # one pass, no copy; NaN comes through
-            if not (low.isfinite() and high.isfinite()):
-                raise UserError(f"{name}: {key} holds values that are not finite; copy it again.")
