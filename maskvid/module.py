@@ -193,21 +193,11 @@ class MaskVidModule(LightningModule):
         """Keep the trained part alone: the backbone is frozen and has its own files, by which it is known.
 
         Every rank comes here.
-
-        Raises:
-            UserError: A weight is not finite.
         """
         merge_ranges(self.unet)  # in place: the state that Lightning has collected sees it
         checkpoint["state_dict"] = {
             name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
         }
-        broken = [name for name, value in checkpoint["state_dict"].items() if not value.isfinite().all()]
-        if broken:
-            raise UserError(
-                f"{broken[0]} and {len(broken) - 1} more trained weights are not finite after step "
-                f"{self.trainer.global_step}, and no checkpoint is written of them. Lower optim.learning_rate and "
-                "optim.mask_learning_rate, or trainer.gradient_clip_val."
-            )
         checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
         checkpoint["backbone"] = self.backbone.fingerprint
         checkpoint["settings"] = self._settings()

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import torch
 import torch.distributed
 from lightning.pytorch import Callback
 
@@ -49,3 +50,14 @@ class CountCollectives(Callback):
     def on_train_end(self, trainer, pl_module):
         if trainer.is_global_zero:
             self.path.write_text(" ".join(self.seen))
+
+
+class Poison(Callback):
+    """Make a trained weight NaN once so many steps are done."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == self.step:
+            next(value for value in pl_module.parameters() if value.requires_grad).data.fill_(torch.nan)

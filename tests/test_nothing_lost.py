@@ -133,6 +133,17 @@ def test_a_loss_that_is_no_number_stops_the_run(overrides, tmp_path):
     assert not (tmp_path / "adapter").exists()
 
 
+def test_weights_that_are_no_numbers_are_never_saved(overrides, tmp_path):
+    poison = "+callbacks.poison={_target_: tests.failing.Poison, step: 2}"
+    config = configure(
+        without_sets(overrides), f"run_dir={tmp_path}", "callbacks.checkpoint.every_n_train_steps=1", poison
+    )
+    with pytest.raises(UserError, match=r"is not finite after step 2\. The last good checkpoint is .*last\.ckpt"):
+        train(config)
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+
+
 def test_a_video_that_is_no_picture_is_not_written(tmp_path):
     with pytest.raises(UserError, match="not finite"):
         to_uint8(torch.full((2, 3, 8, 8), torch.nan))

@@ -1,4 +1,4 @@
-"""Training ends well whatever ends it: a signal between two steps, or a loss that is no number."""
+"""Training ends well whatever ends it: a signal between two steps, or a loss or a weight that is no number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REMEDY = (
 
 
 class StopWell(Callback):
-    """Stop behind a step with checkpoint and adapter written; stop at once where the loss is not finite.
+    """Stop behind a step with checkpoint and adapter written; stop at once where loss or weights are not finite.
 
     A signal reaches the processes of a run at different steps, so that with several only what was saved before counts.
     """
@@ -30,7 +30,7 @@ class StopWell(Callback):
         self.adapter = adapter
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """As above; a validation is left at once, for nothing is lost by it."""
+        """Take the signals back from Lightning; a validation is left at once, for nothing is lost by it."""
         stopping.listen()
         stopping.at_once()
 
@@ -60,6 +60,16 @@ class StopWell(Callback):
                 f"{', '.join(f'{rate:.3g}' for rate in rates)}. {kept(trainer)} {REMEDY}"
             )
         self._stop_if_asked(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the last good checkpoint.
+
+        Raises:
+            UserError: A trained weight is not finite.
+        """
+        for name, value in pl_module.named_parameters():
+            if value.requires_grad and not bool(value.isfinite().all()):
+                raise UserError(f"{name} is not finite after step {trainer.global_step}. {kept(trainer)} {REMEDY}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look once more."""
