@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from maskvid.errors import UserError
+from maskvid.json_reading import read_json
 from maskvid.media.regular import refuse_special
 
 RLE_SUFFIX = ".json"
@@ -28,12 +28,7 @@ def read_runs(path: Path) -> Iterator[np.ndarray]:
         UserError: The file is no such list, or a size is out of range.
     """
     refuse_special(path)
-    if path.stat().st_size > LARGEST:
-        raise UserError(f"{path} has more than {LARGEST} bytes; save an npz file instead.")
-    try:
-        entries = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
+    entries = read_json(path, largest=LARGEST)
     if not isinstance(entries, list) or not entries:
         raise UserError(f'{path}: expected a list with {{"size": [h, w], "counts": ...}} for each frame.')
     for index, entry in enumerate(entries):

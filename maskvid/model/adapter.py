@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,13 @@ from safetensors.torch import save_file
 from maskvid.checksum import checksum
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
+from maskvid.json_reading import read_mapping
 from maskvid.model.inflate import InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
 FORMAT = 3
 """Of adapters: 1 counted windows in source frames, 2 held the whole configuration."""
-
-LARGEST = 2**20  # bytes of a description
 
 
 def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], description: dict[str, Any]) -> Path:
@@ -64,15 +62,11 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
     for name in (WEIGHTS, DESCRIPTION):
         if not (folder / name).is_file():
             raise UserError(f"adapter={folder}: no {name} there; give the folder that a training run wrote.")
-    if (folder / DESCRIPTION).stat().st_size > LARGEST:
-        raise UserError(f"adapter={folder}: {DESCRIPTION} has more than {LARGEST} bytes and is no description.")
     try:
-        description = json.loads((folder / DESCRIPTION).read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"adapter={folder}: {DESCRIPTION} is not valid JSON ({error}); copy the adapter again."
-        ) from error
-    written = description.get("format", 1) if isinstance(description, dict) else None
+        description = read_mapping(folder / DESCRIPTION)
+    except UserError as error:
+        raise UserError(f"adapter={folder}: {error} Copy the adapter again.") from error
+    written = description.get("format", 1)
     if written != FORMAT:
         raise UserError(
             f"adapter={folder}: {DESCRIPTION} is of format {written!r}, this version of maskvid reads {FORMAT}; tune "

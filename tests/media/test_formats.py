@@ -120,13 +120,13 @@ def test_run_lengths_compressed_as_coco_does(tmp_path):
     [
         ("{}", "expected a list"),
         ("[]", "expected a list"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested more than"),
         ('[{"size": [24, 32]}]', "neither a list nor a text"),
         ('[{"size": [24, -1], "counts": [1]}]', "expected"),
         ('[{"size": [100000, 100000], "counts": [1]}]', "pixels"),
         ('[{"size": [4, 4], "counts": [1, 1]}]', "do not fill"),
         ('[{"size": [4, 4], "counts": [-1, 17]}]', "no run lengths"),
-        ('[{"size": [4, 4], "counts": "\\ud800"}]', "neither a list nor a text"),
+        ('[{"size": [4, 4], "counts": "\\ud800"}]', "not valid JSON"),
     ],
 )
 def test_run_lengths_that_are_none(tmp_path, content, words):

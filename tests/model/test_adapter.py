@@ -56,7 +56,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
         load_adapter(tmp_path, video)
 
 
-@pytest.mark.parametrize("written", [{"format": 2}, {"format": 4}, {"format": "3"}, {}, []])
+@pytest.mark.parametrize("written", [{"format": 2}, {"format": 4}, {"format": "3"}, {}])
 def test_another_format_is_refused(tmp_path, written):
     save_adapter(tmp_path, tuned().steering.state_dict(), {})
     (tmp_path / "adapter.json").write_text(json.dumps(written))
@@ -112,11 +112,13 @@ def test_other_weights_beside_a_valid_description_are_refused(tmp_path):
         load_adapter(tmp_path / "a", tuned())
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 10_000 + "}", "\x00", ""])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 10_000 + "}", "\x00", "", "[]"])
 def test_a_description_that_is_no_json_is_refused(tmp_path, text):
     save_adapter(tmp_path, tuned().steering.state_dict(), {})
     (tmp_path / "adapter.json").write_text(text)
-    with pytest.raises(UserError, match=r"adapter\.json is not valid JSON"):
+    with pytest.raises(
+        UserError, match=r"adapter\.json (is not valid JSON|is nested more than|holds a list).*Copy the adapter again"
+    ):
         load_adapter(tmp_path, tuned())
 
 
