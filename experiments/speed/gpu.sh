@@ -12,7 +12,7 @@ mkdir -p "$out" $runs
 export OMP_NUM_THREADS=2 TOKENIZERS_PARALLELISM=false
 $python -m experiments.speed.gpu --out "$out/gpu.csv" 2>&1 | tee "$out/gpu.log"
 horse() {
-  $python -m maskvid.train +experiment=horse trainer=gpu run_dir="$runs/$1" logger=csv "${@:2}" > "$runs/$1.log" 2>&1 ||
+  $python -m maskvid.train +experiment=horse trainer=gpu run_dir="$runs/$1" ckpt_path=auto logger=csv "${@:2}" > "$runs/$1.log" 2>&1 ||
     tail -5 "$runs/$1.log"
 }
 horse float32-1 trainer.precision=32-true seed=1 "$@" &
