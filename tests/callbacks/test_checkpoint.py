@@ -9,8 +9,10 @@ from tests.callbacks.tiny import TinyModule, batches, trainer
 
 def test_save_and_load(tmp_path):
     path = tmp_path / "new" / "a.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"x": torch.arange(3)}, path)
-    assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["x"], torch.arange(3))
+    AtomicCheckpointIO().save_checkpoint(
+        {"pytorch-lightning_version": "2.5", "state_dict": {"x": torch.arange(3)}}, path
+    )
+    assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["state_dict"]["x"], torch.arange(3))
     with pytest.raises(TypeError, match="storage_options"):
         AtomicCheckpointIO().save_checkpoint({}, path, storage_options={})
 
@@ -31,6 +33,12 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path, asked):
     with pytest.raises(UserError, match="holds more than tensors"):
         AtomicCheckpointIO().load_checkpoint(tmp_path / "a.ckpt", weights_only=asked)
     assert not (tmp_path / "marker").exists()
+
+
+def test_a_file_of_tensors_that_is_no_checkpoint_is_refused_in_words(tmp_path):
+    torch.save({"x": torch.arange(3)}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match="no checkpoint of a run"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "a.ckpt")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no checkpoint"])
