@@ -16,10 +16,12 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, GenerateConfig, ReportConfig
-from maskvid.settings import Noise, Optim, Sampling
+from maskvid.settings import PICTURES, Data, Noise, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
+STAGES = ("vae", "segmenter", "clip", "backbone", "controlnet", "decoder", "card", "all")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 CONF = str(ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT.parent / "conf")
 
 
@@ -27,14 +29,14 @@ CONF = str(ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT.parent / "conf")
 class BackboneConfig:
     """Arguments of `maskvid.model.Backbone`."""
 
-    path: str = MISSING
+    path: str = bounded(MISSING, text=True)
     config: str | None = None
     dtype: str = "float32"
     variant: str | None = None
     lora: str | None = None
     lora_scale: float = 1.0
     controlnet: str | None = None
-    control_picture: str = "filled"
+    control_picture: str = bounded("filled", choices=PICTURES)
     controlnet_scale: float = bounded(1.0, low=0)
     safety_checker: bool = True
 
@@ -82,7 +84,7 @@ class MethodConfig:
 class TrainConfig:
     """Root of `python -m maskvid.train`.
 
-    `data`, `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
+    `trainer`, `scheduler`, `callbacks`, `logger` and `metrics` are the arguments of the objects they name;
     an argument that object does not know is an error as well.
 
     Attributes:
@@ -107,7 +109,7 @@ class TrainConfig:
         threads: Processor threads; null leaves PyTorch's choice.
     """
 
-    data: Any = MISSING
+    data: Data = MISSING
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
     scheduler: Any = MISSING
@@ -118,13 +120,44 @@ class TrainConfig:
     logger: Any = field(default_factory=dict)
     metrics: Any = field(default_factory=dict)
     seed: int = bounded(0, low=0, high=SEEDS)
-    run_dir: str = MISSING
+    run_dir: str = bounded(MISSING, text=True)
     overwrite: bool = False
-    ckpt_path: str | None = None
-    init_adapter: str | None = None
-    optimized_metric: str | None = None
+    ckpt_path: str | None = bounded(None, text=True)
+    init_adapter: str | None = bounded(None, text=True)
+    optimized_metric: str | None = bounded(None, text=True)
     shard_backbone: bool = False
     threads: int | None = bounded(None, low=1, high=THREADS)
+
+
+@dataclass
+class PretrainConfig:
+    """Root of `python -m maskvid.pretrain`; ranges of the stages' settings are in `maskvid.bounds.PRETRAINING`.
+
+    Attributes:
+        stage: One stage, or `all` in order.
+        assets: Folder of what is trained.
+        runs: One folder per stage; without it that stage begins anew.
+        accelerator: Lightning's name of the kind of device.
+        compile: Whether `torch.compile` is used.
+        threads: Processor threads; null leaves PyTorch's choice.
+        progress: Whether a bar is drawn.
+    """
+
+    stage: str = bounded("all", choices=STAGES)
+    assets: str = bounded(MISSING, text=True)
+    runs: str = bounded(MISSING, text=True)
+    accelerator: str = bounded("auto", choices=ACCELERATORS)
+    compile: bool = False
+    threads: int | None = bounded(None, low=1, high=THREADS)
+    progress: bool = True
+    corpora: Any = MISSING
+    vae: Any = MISSING
+    segmenter: Any = MISSING
+    clip: Any = MISSING
+    backbone: Any = MISSING
+    controlnet: Any = MISSING
+    decoder: Any = MISSING
+    card: Any = MISSING
 
 
 def sweep_name() -> str | None:
@@ -152,6 +185,7 @@ def register() -> None:
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="report_schema", node=ReportConfig)
     store.store(name="dashboard_schema", node=DashboardConfig)
+    store.store(name="pretrain_schema", node=PretrainConfig)
 
 
 def instantiate(node: Any, key: str, **extra: Any) -> Any:

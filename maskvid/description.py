@@ -16,7 +16,7 @@ from maskvid.bounds import SEEDS, bounded, check_bounds
 from maskvid.config import BackboneConfig, MethodConfig
 from maskvid.errors import UserError
 from maskvid.files import json_text
-from maskvid.settings import Sampling
+from maskvid.settings import Clips, Sampling
 
 Scalar = bool | int | float | str | None
 
@@ -37,36 +37,16 @@ class SchedulerConfig:
 
 
 @dataclass(kw_only=True)
-class ClipsConfig:
-    """What a run knows of its clips; see `maskvid.data.MaskVidDataModule`.
+class ClipsConfig(Clips):
+    """What a run knows of its clips.
 
     Attributes:
-        height: Rows of the pictures in pixels.
-        width: Columns of the pictures in pixels.
-        num_frames: Frames in a window.
-        fps: Its frames a second.
-        folder_fps: Frames a second of clips that are folders of pictures.
-        max_foreground: Mean foreground share above which a mask is taken for inverted.
         train: Folders of training clips.
         validation: Folder by name of the validation set.
-        cache_dir: Folder for latents and text embeddings.
-        limit_training: Use only the first so many training clips; None for all.
-        limit_validation: Use only the first so many clips of each validation set; None for all.
-        on_reject: What to do about clips that do not pass the check.
     """
 
-    height: int = bounded(low=1, high=2**14)
-    width: int = bounded(low=1, high=2**14)
-    num_frames: int = bounded(low=1, high=2**14)
-    fps: float = bounded(above=0)
-    folder_fps: float = bounded(above=0)
-    max_foreground: float = bounded(above=0)
     train: list[str] = field(default_factory=list)
     validation: dict[str, str] = field(default_factory=dict)
-    cache_dir: str = ".cache/maskvid"
-    limit_training: int | None = bounded(None, low=1)
-    limit_validation: int | None = bounded(None, low=1)
-    on_reject: str = bounded("error", choices=("error", "skip"))
 
 
 @dataclass(kw_only=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,18 +20,19 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
-from maskvid.bounds import check_bounds
+from maskvid.bounds import Bounds, check_bounds
 from maskvid.errors import UserError, said
 from maskvid.files import DISK
 from maskvid.stopping import Stopped, leave, stopping
 
 
-def check(config: DictConfig, usage: str) -> None:
+def check(config: DictConfig, usage: str, *, others: Mapping[str, Bounds] = MappingProxyType({})) -> None:
     """What every program does before any work: keys, values and paths are looked at, `~` is the home folder.
 
     Args:
         config: Of an entry point; its `~/...` are replaced.
         usage: Of the program, for the message where something must be set.
+        others: Ranges of what no dataclass declares.
 
     Raises:
         UserError: An unknown key, a value out of range, or something that must be set.
@@ -40,7 +42,7 @@ def check(config: DictConfig, usage: str) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} must be set: {usage}")
     expand_home(config)
-    check_bounds(config)
+    check_bounds(config, others=others)
 
 
 def expand_home(config: DictConfig | ListConfig) -> None:

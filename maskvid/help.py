@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import textwrap
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from maskvid.bounds import PRETRAINING, Bounds, bounds_of
 from maskvid.config import CONF, ROOT, register
 from maskvid.entry import mistakes_told, quote_values
 
@@ -131,9 +132,7 @@ def _settings(config: DictConfig, comments: dict[str, str]) -> list[tuple[str, s
     rows: list[tuple[str, str, str, list[str]]] = []
 
     def walk(node: DictConfig, place: str) -> None:
-        kind = OmegaConf.get_type(node)
-        known = fields(kind) if is_dataclass(kind) else ()
-        bounds = {entry.name: entry.metadata.get("bounds") for entry in known}
+        bounds = {**(PRETRAINING if "vae" in config else {}), **bounds_of(node)}
         meanings = _documented(node)
         for key in map(str, node):
             if key == "hydra" and not place:
@@ -145,10 +144,15 @@ def _settings(config: DictConfig, comments: dict[str, str]) -> list[tuple[str, s
                 rows.append((full, "...", "", said))
                 walk(child, f"{full}.")
             elif not key.startswith("_"):
-                rows.append((full, _shown(child), str(bounds.get(key) or ""), said))
+                rows.append((full, _shown(child), _range(bounds.get(key)), said))
 
     walk(config, "")
     return rows
+
+
+def _range(bounds: Bounds | None) -> str:
+    """What a value may be; that a text is not empty goes without saying."""
+    return "" if bounds is None or bounds.text else str(bounds)
 
 
 def _shown(node: Any) -> str:

@@ -19,10 +19,26 @@ import torch
 from lightning import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
-from maskvid.config import CONF
-from maskvid.entry import entry_point, expand_home, run
+from maskvid.bounds import PRETRAINING
+from maskvid.config import CONF, register
+from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
+from maskvid.files import check_output
 from maskvid.world.pictures import Pictures
+
+register()
+
+
+def finished(config: DictConfig, name: str) -> Path:
+    """What an earlier stage has made.
+
+    Raises:
+        UserError: It is not there.
+    """
+    folder = Path(config.assets) / name
+    if not folder.is_dir():
+        raise UserError(f"assets={config.assets}: there is no {name} in it; run the stages before this one first.")
+    return folder
 
 
 def corpus(config: DictConfig, name: str) -> Pictures:
@@ -69,7 +85,7 @@ def decoder(config: DictConfig) -> None:
     pictures = corpus(config, "backbone")
     start = str(Path(config.runs) / "decoder" / "start")
     if not Path(start).exists():  # resuming must not start from its own export
-        shutil.copytree(Path(config.assets) / "mini" / "vae", start)
+        shutil.copytree(finished(config, "mini/vae"), start)
     train(config, "decoder", lambda options: VaeStage(pictures, start=start, freeze_encoder=True, **options))
 
 
@@ -100,7 +116,7 @@ def backbone(config: DictConfig) -> None:
     from maskvid.world.captions import vocabulary
 
     pictures = corpus(config, "backbone")
-    vae = AutoencoderKL.from_pretrained(Path(config.assets) / "mini" / "vae").float().eval()
+    vae = AutoencoderKL.from_pretrained(finished(config, "mini/vae"), use_safetensors=True).float().eval()
     latents = cached_latents(vae, pictures, Path(config.runs) / "backbone" / "latents.pt")
     masks = latent_masks(torch.from_numpy(pictures.masks), (latents.shape[-2], latents.shape[-1]))
     tokenizer = build_tokenizer(vocabulary())
@@ -119,7 +135,7 @@ def controlnet(config: DictConfig) -> None:
     from maskvid.miniature.controlnet import ControlNetStage
 
     pictures = corpus(config, "backbone")
-    pipeline = StableDiffusionPipeline.from_pretrained(Path(config.assets) / "mini")
+    pipeline = StableDiffusionPipeline.from_pretrained(finished(config, "mini"), use_safetensors=True)
     latents = cached_latents(pipeline.vae, pictures, Path(config.runs) / "backbone" / "latents.pt")
     masks = torch.from_numpy(pictures.masks)[:, None]
     train(config, "controlnet", lambda options: ControlNetStage(pipeline, latents, masks, pictures.captions, **options))
@@ -127,11 +143,15 @@ def controlnet(config: DictConfig) -> None:
 
 def card(config: DictConfig) -> None:
     """Measure what was trained on the held-out seed; write the model card and a sheet of samples."""
+    from maskvid.devices import device_of
     from maskvid.files import atomic_write
     from maskvid.miniature.card import measure, sheet, training_facts, write_card
 
     assets = Path(config.assets)
+    for name in ("mini", "mini_clip", "mini_segmenter", "mini_controlnet"):
+        finished(config, name)
     settings: dict[str, Any] = OmegaConf.to_container(config.card, resolve=True)  # type: ignore[assignment]
+    settings["device"] = str(device_of(settings["device"], "card.device"))
     del settings["notes"]  # of how the weights came about: for the facts below
     figures, samples = measure(assets, corpus(config, "heldout"), **settings)
     with atomic_write(assets / "samples.png") as temporary:
@@ -157,9 +177,9 @@ STAGES: dict[str, Callable[[DictConfig], None]] = {
 @entry_point
 def main(config: DictConfig) -> None:
     """Run one stage, or all in order."""
-    expand_home(config)
-    if config.stage != "all" and config.stage not in STAGES:
-        raise UserError(f"stage={config.stage!r} is none of {', '.join(STAGES)} and all")
+    check(config, "for example by stage=card.", others=PRETRAINING)
+    for key in ("assets", "runs"):
+        check_output(config[key], key)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     for name in STAGES if config.stage == "all" else [config.stage]:

@@ -20,6 +20,7 @@ from maskvid.data import MaskVidDataModule
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.triples import read_triples
 from maskvid.description import Description, read_description
+from maskvid.devices import device_of
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name
@@ -27,6 +28,7 @@ from maskvid.media.regular import is_folder
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
+from maskvid.settings import Data
 from maskvid.train import assemble, check_precision
 
 
@@ -139,7 +141,7 @@ def clips_of(run: Description, sets: Mapping[str, str]) -> MaskVidDataModule:
         except UserError as error:
             raise UserError(f"{error}: {remedy}.") from error
     settings = asdict(run.clips) | {"train": training or None, "validation": dict(sets), "seed": run.seed}
-    return MaskVidDataModule(**settings)
+    return MaskVidDataModule(Data(**settings))
 
 
 def given(node: DictConfig) -> dict[str, Any]:
@@ -173,31 +175,17 @@ def runs_of(config: DictConfig) -> list[str]:
     return runs
 
 
-def device_of(config: DictConfig) -> torch.device:
-    """The device asked for, else a GPU if there is one.
-
-    Raises:
-        UserError: There is no such device here.
-    """
-    try:
-        device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # unknown names, and kinds PyTorch was built or finds nothing for
-        raise UserError(f"device={config.device}: {str(error).splitlines()[0]}") from error
-    return device
-
-
 def arithmetic(config: DictConfig, run: Description) -> AbstractContextManager[Any]:
     """The mixed precision the run was tuned in (`trainer.precision`), on the device asked for; else float32.
 
     Raises:
         UserError: That device cannot compute with the run's backbone.
     """
-    check_precision(run.backbone.dtype, run.precision, device_of(config).type)
+    check_precision(run.backbone.dtype, run.precision, device_of(config.device).type)
     if not run.precision.endswith("mixed"):
         return nullcontext()
     precision: Any = run.precision
-    fabric = Fabric(accelerator=device_of(config).type, devices=1, precision=precision)
+    fabric = Fabric(accelerator=device_of(config.device).type, devices=1, precision=precision)
     return fabric.autocast()
 
 
@@ -217,7 +205,7 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
                 is_folder(Path(path))
             except UserError as error:
                 raise UserError(f"{key}: {error}") from error
-    device = device_of(config)
+    device = device_of(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     generating = "data" in config
@@ -287,7 +275,7 @@ def prompts_of(config: DictConfig) -> list[str]:
         UserError: There is none, or one that is no text.
     """
     prompts = list(config.prompt) if isinstance(config.prompt, ListConfig) else [config.prompt]
-    if not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+    if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
         raise UserError(f"prompt={config.prompt}: give a text, or a list of texts in quotes.")
     return prompts
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from maskvid.bounds import FRAMES, PIXELS, SEEDS, THREADS, bounded
-from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, STRENGTHS
+from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
+from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, STRENGTHS
 
 
 @dataclass
@@ -26,7 +26,7 @@ class BackboneOverrides:
     lora: str | None = None
     lora_scale: float | None = None
     controlnet: str | None = None
-    control_picture: str | None = None
+    control_picture: str | None = bounded(None, choices=PICTURES)
     controlnet_scale: float | None = bounded(None, low=0)
     safety_checker: bool | None = None
 
@@ -65,7 +65,7 @@ class GenerateSampling(EditSampling):
 class EvaluateSampling(GenerateSampling):
     """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
 
-    samples: int | None = bounded(None, low=1)
+    samples: int | None = bounded(None, low=1, high=SAMPLES)
     perturb: str | None = bounded(None, choices=KINDS)
     perturb_strength: int | None = bounded(None, low=0, high=STRENGTHS)
 
@@ -96,16 +96,16 @@ class RequestConfig:
     run: Any = MISSING
     mix: list[float] | None = None
     prompt: Any = MISSING
-    masks: str = MISSING
+    masks: str = bounded(MISSING, text=True)
     num_frames: int | None = bounded(None, low=1, high=FRAMES)
     height: int | None = bounded(None, low=1, high=PIXELS)
     width: int | None = bounded(None, low=1, high=PIXELS)
-    mask_fps: float | None = bounded(None, above=0)
+    mask_fps: float | None = bounded(None, above=0, high=RATE)
     max_foreground: float | None = bounded(None, above=0, high=1)
-    out: str | None = None
+    out: str | None = bounded(None, text=True)
     overwrite: bool = False
     backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
-    device: str | None = None
+    device: str | None = bounded(None, text=True)
     threads: int | None = bounded(None, low=1, high=THREADS)
 
 
@@ -122,7 +122,7 @@ class GenerateConfig(RequestConfig):
 
     seed: int = bounded(0, low=0, high=SEEDS)
     sampling: GenerateSampling = field(default_factory=GenerateSampling)
-    first_frame: str | None = None
+    first_frame: str | None = bounded(None, text=True)
     data: DataOverrides = field(default_factory=DataOverrides)
 
 
@@ -139,8 +139,8 @@ class EditConfig(RequestConfig):
         sampling: Overrides of the run's sampling settings.
     """
 
-    source: str = MISSING
-    source_fps: float | None = bounded(None, above=0)
+    source: str = bounded(MISSING, text=True)
+    source_fps: float | None = bounded(None, above=0, high=RATE)
     source_prompt: str = ""
     keep_background: bool = True
     sampling: EditSampling = field(default_factory=EditSampling)
@@ -196,19 +196,19 @@ class EvaluateConfig:
     scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
     backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
     data: DataOverrides = field(default_factory=DataOverrides)
-    videos: str | None = None
-    masks: str | None = None
-    prompt: str | None = None
-    source: str | None = None
-    height: int | None = bounded(None, low=1)
-    width: int | None = bounded(None, low=1)
-    mask_fps: float | None = bounded(None, above=0)
+    videos: str | None = bounded(None, text=True)
+    masks: str | None = bounded(None, text=True)
+    prompt: str | None = bounded(None, text=True)
+    source: str | None = bounded(None, text=True)
+    height: int | None = bounded(None, low=1, high=PIXELS)
+    width: int | None = bounded(None, low=1, high=PIXELS)
+    mask_fps: float | None = bounded(None, above=0, high=RATE)
     max_foreground: float | None = bounded(None, above=0, high=1)
-    source_fps: float | None = bounded(None, above=0)
-    given_frames: int = bounded(1, low=0)
+    source_fps: float | None = bounded(None, above=0, high=RATE)
+    given_frames: int = bounded(1, low=0, high=FRAMES)
     metrics: Any = MISSING
     trainer: Any = MISSING
-    out: str | None = None
+    out: str | None = bounded(None, text=True)
     save_videos: bool = True
     threads: int | None = bounded(None, low=1, high=THREADS)
 
@@ -226,11 +226,11 @@ class ReportConfig:
         plots: Whether to draw (needs the extra `report`).
     """
 
-    runs: str = MISSING
-    out: str | None = None
+    runs: str = bounded(MISSING, text=True)
+    out: str | None = bounded(None, text=True)
     title: str | None = None
     columns: list[str] | None = None
-    clips: int = bounded(2, low=0)
+    clips: int = bounded(2, low=0, high=STEPS)
     plots: bool = True
 
 
@@ -247,8 +247,8 @@ class DashboardConfig:
         group_by: Settings whose values make groups of runs.
     """
 
-    entity: str = MISSING
-    project: str = "maskvid"
+    entity: str = bounded(MISSING, text=True)
+    project: str = bounded("maskvid", text=True)
     title: str = "maskvid"
     sets: list[str] = field(default_factory=lambda: ["horse", "unseen", "motion"])
     clips: list[str] = field(default_factory=lambda: ["videos_horse-000", "videos_unseen-000", "videos_motion-000"])

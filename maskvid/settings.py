@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from maskvid.bounds import bounded, check_bounds
+from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, bounded, check_bounds
 from maskvid.errors import UserError
 
 NOISES = ("independent", "preserve", "lamp")
@@ -13,8 +15,114 @@ KINDS = ("dilate", "erode", "shift", "drop", "boxes")
 """Ways in which masks are imprecise, see `maskvid.masks.perturb`."""
 STRENGTHS = 5
 FIRST_FRAMES = ("given", "text_to_image", "controlnet")
+PICTURES = ("filled", "edge", "scribble")
+"""How a ControlNet is shown a mask, see `maskvid.model.control`."""
 LEVELS = 1000
 """Noise levels of every schedule of Stable Diffusion's class: no scheduler takes more steps."""
+MAX_FOREGROUND = 0.8
+"""Mean foreground share above which a mask is taken for inverted."""
+FOLDER_FPS = 24.0
+"""Of film, and of DAVIS: the rate of a folder of pictures that does not say."""
+ON_REJECT = ("error", "skip")
+
+
+@dataclass(kw_only=True)
+class Requirements:
+    """What a clip must satisfy, and the windows taken from it.
+
+    Attributes:
+        height: Rows of the pictures in pixels.
+        width: Columns of the pictures in pixels.
+        num_frames: Frames in a window.
+        fps: Its frames a second. A clip of any other rate is resampled: at each time the frame is taken that a viewer
+            sees. Videos are written at this rate, too, so that they play as fast as the clips do.
+        folder_fps: Frames a second of clips that are folders of pictures, unless metadata give their `fps`.
+        max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches that test off.
+    """
+
+    height: int = bounded(low=1, high=PIXELS)
+    width: int = bounded(low=1, high=PIXELS)
+    num_frames: int = bounded(low=1, high=FRAMES)
+    fps: float = bounded(above=0, high=RATE)
+    folder_fps: float = bounded(FOLDER_FPS, above=0, high=RATE)
+    max_foreground: float = bounded(MAX_FOREGROUND, above=0, high=1)
+
+    def __post_init__(self) -> None:
+        """Refuse what no clip can be."""
+        check_bounds(self, "data.")
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame of a window to its last."""
+        return (self.num_frames - 1) / self.fps
+
+
+@dataclass(kw_only=True)
+class Clips(Requirements):
+    """The clips of a run, but for where they lie.
+
+    Attributes:
+        cache_dir: Folder for latents and text embeddings.
+        limit_training: Use only the first so many training clips; null uses all.
+        limit_validation: Use only the first so many clips of each validation set; null uses all.
+        on_reject: What to do about clips that do not pass the check: `error`, or `skip` with a warning.
+    """
+
+    cache_dir: str = bounded(".cache/maskvid", text=True)
+    limit_training: int | None = bounded(None, low=1)
+    limit_validation: int | None = bounded(None, low=1)
+    on_reject: str = bounded("error", choices=ON_REJECT)
+
+
+@dataclass(kw_only=True)
+class Data(Clips):
+    """The clips of a training, and how windows are drawn from them.
+
+    Attributes:
+        train: Folder or folders of training triples; `assets://...` lies inside the package.
+        validation: Folder by name of the validation set.
+        batch_size: Training windows per process and micro-batch.
+        num_workers: Worker processes per loader.
+        prompt_dropout: Share of training windows that get the empty prompt.
+        box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then learnt
+            from the caption, and a box will do where exact masks are hard to get.
+        perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a strength
+            drawn at random, as masks drawn by hand are.
+        flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
+        dry_run: The run only lists every clip with its verdict.
+        seed: What is drawn is a function of this and the position.
+    """
+
+    train: Any = None
+    validation: Any = None
+    batch_size: int = bounded(1, low=1, high=2**12)
+    num_workers: int = bounded(0, low=0, high=2**8)
+    prompt_dropout: float = bounded(0.1, low=0, high=1)
+    box_masks: float = bounded(0.0, low=0, high=1)
+    perturb_masks: float = bounded(0.0, low=0, high=1)
+    flip: bool = False
+    dry_run: bool = False
+    seed: int = bounded(0, low=0, high=SEEDS)
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can do.
+
+        Raises:
+            UserError: A value is out of range, or a folder is no path.
+        """
+        super().__post_init__()
+
+        def is_folder(place: object) -> bool:
+            return isinstance(place, (str, Path)) and bool(str(place).strip())
+
+        folders = self.train if isinstance(self.train, list) else [] if self.train is None else [self.train]
+        if self.train == [] or not all(is_folder(folder) for folder in folders):
+            raise UserError(f"data.train={self.train}: give a folder of triples, or a list of several.")
+        sets = {} if self.validation is None else self.validation
+        if not isinstance(sets, dict) or not all(is_folder(place) for place in sets.values()):
+            raise UserError(f"data.validation={sets}: give {{name: folder, ...}}, or null for none.")
+        if "train" in sets:
+            raise UserError("data.validation names a set 'train'; that name is the training set's, choose another.")
 
 
 @dataclass(kw_only=True)
@@ -55,10 +163,10 @@ class Optim:
         decay_from: Share of training after which the rate falls to zero.
     """
 
-    learning_rate: float = bounded(3e-4, low=0)
-    mask_learning_rate: float = bounded(3e-3, low=0)
+    learning_rate: float = bounded(3e-4, low=0, high=1e3)
+    mask_learning_rate: float = bounded(3e-3, low=0, high=1e3)
     weight_decay: float = bounded(1e-2, low=0)
-    warmup_steps: int = bounded(20, low=0)
+    warmup_steps: int = bounded(20, low=0, high=STEPS)
     decay_from: float = bounded(0.5, low=0, high=1)
 
     def __post_init__(self) -> None:
@@ -90,7 +198,7 @@ class Sampling:
     adain_fraction: float = bounded(0.0, low=0, high=1)
     first_frame: str = bounded("given", choices=FIRST_FRAMES)
     first_frame_guidance_scale: float = bounded(4.0, low=0)
-    samples: int = bounded(1, low=1)
+    samples: int = bounded(1, low=1, high=SAMPLES)
     perturb: str | None = bounded(None, choices=KINDS)
     perturb_strength: int = bounded(0, low=0, high=STRENGTHS)
 

@@ -40,7 +40,7 @@ from maskvid.metrics.suite import METRICS
 from maskvid.model import Backbone, InflatedUNet, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.run_dir import CHECKPOINT, claimed
-from maskvid.settings import Optim
+from maskvid.settings import Data, Optim
 from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
 
@@ -244,8 +244,9 @@ def train(config: DictConfig) -> dict[str, float]:
     if in_sweep() and config.ckpt_path is None:
         config.ckpt_path = "auto"  # the sweep may have been stopped in the middle of this job
     ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
-    data = instantiate(config.data, "data")
-    if data.dry_run_requested:
+    settings: Data = OmegaConf.to_object(config.data)  # type: ignore[assignment]  # the dataclass it is made from
+    data = MaskVidDataModule(settings)
+    if settings.dry_run:
         if rejected := data.dry_run().num_rejected:
             raise UserError(f"{rejected} clips would be rejected; the table above says why.")
         return {}
@@ -254,7 +255,7 @@ def train(config: DictConfig) -> dict[str, float]:
         return _train(config, data, ckpt_path)
     going_on = in_sweep() or (ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to(run_dir.resolve()))
     with claimed(run_dir, going_on=going_on, overwrite=config.overwrite):
-        clear_temporaries(Path(data.cache_dir).expanduser())
+        clear_temporaries(Path(settings.cache_dir).expanduser())
         return _train(config, data, ckpt_path)
 
 
@@ -265,7 +266,7 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
     module = build_module(config, backbone, data.validation_names)
     if config.init_adapter is not None:
         begin_from(config.init_adapter, module)
-    clip, clean_frames = data.requirements, module.unet.clean_frames
+    clip, clean_frames = data.settings, module.unet.clean_frames
     backbone.check_clip(clip.height, clip.width, clip.num_frames, clean_frames=clean_frames, place="data.")
     callbacks = [instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node]
     description = asdict(describe(config, backbone.fingerprint))

@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from maskvid.config import CONF, instantiate
+from maskvid.config import CONF
+from maskvid.data import MaskVidDataModule
 from maskvid.entry import check_keys
 from maskvid.errors import UserError
 from maskvid.model import Backbone
@@ -29,7 +30,7 @@ def test_experiments_build(experiment, method, tiny_backbone):
         f"+experiment={experiment}", f"method={method}", "backbone=folder", f"backbone.path={tiny_backbone}"
     )
     assert not OmegaConf.missing_keys(config)
-    data = instantiate(config.data, "data")
+    data = MaskVidDataModule(OmegaConf.to_object(config.data))
     build_module(config, Backbone(**config.backbone), data.validation_names)
 
 

@@ -21,6 +21,7 @@ GROUND = {
     "cells": set[str](),
     "checksum": set[str](),
     "clip": set[str](),
+    "devices": {"errors"},
     "errors": set[str](),
     "files": {"errors"},
     "json_reading": {"errors"},

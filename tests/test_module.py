@@ -12,10 +12,11 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 from lightning.pytorch import Callback
+from omegaconf import OmegaConf
 from torch.nn import functional as F
 
 from maskvid.clip import ClipBatch
-from maskvid.config import instantiate
+from maskvid.data import MaskVidDataModule
 from maskvid.model import Backbone
 from maskvid.module import MaskVidModule
 from maskvid.train import build_module, train
@@ -29,7 +30,7 @@ def build(overrides: list[str], *more: str) -> tuple[MaskVidModule, Any]:
     """A module as the entry point builds it, and its data, ready."""
     config = configure(overrides, "run_dir=unused", *more)
     backbone = Backbone(**config.backbone)
-    data = instantiate(config.data, "data").attach(backbone)
+    data = MaskVidDataModule(OmegaConf.to_object(config.data)).attach(backbone)
     data.setup()
     return build_module(config, backbone, data.validation_names), data
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from dataclasses import replace
 from pathlib import Path
+
+from omegaconf import OmegaConf
 
 from experiments.study import HEADLINES, RUNS, Row, configure, evaluate, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
-from maskvid.config import instantiate
+from maskvid.data import MaskVidDataModule
 from maskvid.metrics.mask import boundary_f, mask_iou
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.model import Backbone
@@ -29,7 +32,7 @@ def references() -> dict[str, dict[str, float]]:
     """Floor, ceiling and the real clips, by the same metrics."""
     config = configure("train", "+experiment=horse", "run_dir=.")
     backbone, encoders = Backbone(config.backbone.path), MetricEncoders()
-    data = instantiate(config.data, "data", validation=SETS).attach(backbone)
+    data = MaskVidDataModule(replace(OmegaConf.to_object(config.data), validation=SETS)).attach(backbone)
     data.setup()
     results: dict[str, dict[str, float]] = {"floor": {}, "ceiling": {}, "real": {}}
     for name, loader in zip(SETS, data.val_dataloader(), strict=True):

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
+from maskvid.bounds import check_arguments
 from maskvid.errors import UserError
 
 
@@ -35,10 +36,7 @@ class EMA(Callback):
         Raises:
             UserError: A value out of range.
         """
-        if not 0 <= decay < 1:
-            raise UserError(f"ema.decay is {decay}; choose it in [0, 1), for instance 0.999")
-        if warmup < 1:
-            raise UserError(f"ema.warmup is {warmup}; choose a number of steps >= 1")
+        check_arguments(self, "callbacks.ema.", decay=decay, warmup=warmup)
         self.decay = decay
         self.warmup = warmup
         self.updates = 0

@@ -8,8 +8,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
+from maskvid.bounds import check_arguments
 from maskvid.callbacks.loggers import log_pictures
-from maskvid.errors import UserError
 from maskvid.files import file_name
 from maskvid.metrics.suite import all_gather
 from maskvid.video import Sample, overlay, sample_sheet, video_name, write_png, write_video
@@ -39,8 +39,7 @@ class VideoLogger(Callback):
             scale: Whole factor videos are enlarged by; None chooses one that can be looked at.
             logged_per_set: Videos per set that go to the loggers; files are written for all.
         """
-        if logged_per_set < 0:
-            raise UserError(f"video_logger.logged_per_set is {logged_per_set}; give 0 or more")
+        check_arguments(self, "callbacks.video_logger.", columns=columns, scale=scale, logged_per_set=logged_per_set)
         self.folder = folder
         self.columns = columns
         self.scale = scale

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
-from maskvid.masks.check import MAX_FOREGROUND, mask_faults
+from maskvid.masks.check import mask_faults
 from maskvid.masks.read import iter_masks
 from maskvid.masks.resample import resize_crop
 from maskvid.masks.stack import MaskStack
@@ -26,51 +25,9 @@ from maskvid.masks.times import evenly, following, frame_times, num_starts, rate
 from maskvid.media.frames import measure
 from maskvid.media.pictures import frame_number, images_in
 from maskvid.prompt import Prompt
-
-OnReject = Literal["error", "skip"]
-
-FOLDER_FPS = 24.0
-"""Of film, and of DAVIS; configurable as `data.folder_fps`."""
+from maskvid.settings import Requirements
 
 _LEAST_RATE = 0.95  # of a clip, to the windows' rate: 23.976 will do for 24
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """What a clip must satisfy.
-
-    Attributes:
-        height: Rows of the model's pictures, in pixels.
-        width: Columns of the model's pictures, in pixels.
-        num_frames: Frames in a window.
-        fps: Frames a second of a window; clips are resampled to it.
-        folder_fps: Frames a second of clips that are folders of pictures and do not say.
-        max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches the test off.
-    """
-
-    height: int
-    width: int
-    num_frames: int
-    fps: float
-    folder_fps: float = FOLDER_FPS
-    max_foreground: float = MAX_FOREGROUND
-
-    def __post_init__(self) -> None:
-        """Refuse impossible sizes where they are declared."""
-        for name in ("height", "width", "num_frames"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"data.{name}={value} must be a whole number of at least 1")
-        for name in ("fps", "folder_fps"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise UserError(f"data.{name}={getattr(self, name)} must be a positive number of frames a second")
-        if not 0 < self.max_foreground <= 1:
-            raise UserError(f"data.max_foreground={self.max_foreground} must lie in (0, 1]")
-
-    @property
-    def seconds(self) -> float:
-        """From the first frame of a window to its last."""
-        return (self.num_frames - 1) / self.fps
 
 
 @dataclass(frozen=True)
@@ -273,7 +230,10 @@ def check_sets(
     for name, members in folders.items():
         report.accepted[name], report.rejected[name] = [], []
         seen: dict[str, str | Path] = {}
-        triples = [(folder, triple) for folder in members for triple in read_triples(folder)]
+        try:
+            triples = [(folder, triple) for folder in members for triple in read_triples(folder)]
+        except UserError as error:
+            raise UserError(f"data.{name if name == 'train' else f'validation.{name}'}: {error}") from error
         for folder, triple in track(triples, f"Checking clips ({name})", transient=True, disable=not progress):
             if triple.id in seen:
                 raise UserError(
@@ -304,7 +264,7 @@ def reject_prompts(report: Report, prompt_faults: Callable[[Prompt], list[str]])
         report.accepted[name] = [clip for clip, found in zip(clips, faults, strict=True) if not found]
 
 
-def enforce(report: Report, on_reject: OnReject) -> None:
+def enforce(report: Report, on_reject: str) -> None:
     """Stop at rejected clips (`error`) or go on without them, saying so (`skip`).
 
     Raises:

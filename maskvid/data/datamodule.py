@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,8 @@ from torch.utils.data import DataLoader
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData, Encoder, TensorCache
 from maskvid.data.check import (
-    FOLDER_FPS,
     CheckedClip,
-    OnReject,
     Report,
-    Requirements,
     check_sets,
     enforce,
     reject_prompts,
@@ -33,8 +29,8 @@ from maskvid.data.windows import (
     encode_validation_clip,
 )
 from maskvid.errors import UserError
-from maskvid.masks.check import MAX_FOREGROUND
 from maskvid.prompt import Prompt
+from maskvid.settings import Data
 
 TRAIN = "train"
 
@@ -46,97 +42,15 @@ class MaskVidDataModule(LightningDataModule):
     validation set, in the order of the configuration. The trainer must be told `use_distributed_sampler=False`.
     """
 
-    def __init__(
-        self,
-        *,
-        train: str | Path | Sequence[str | Path] | None = None,
-        validation: Mapping[str, str | Path] | None = None,
-        height: int,
-        width: int,
-        num_frames: int,
-        fps: float,
-        folder_fps: float = FOLDER_FPS,
-        batch_size: int = 1,
-        limit_training: int | None = None,
-        limit_validation: int | None = None,
-        num_workers: int = 0,
-        cache_dir: str | Path = ".cache/maskvid",
-        prompt_dropout: float = 0.1,
-        box_masks: float = 0.0,
-        perturb_masks: float = 0.0,
-        flip: bool = False,
-        max_foreground: float = MAX_FOREGROUND,
-        on_reject: OnReject = "error",
-        dry_run: bool = False,
-        seed: int = 0,
-    ) -> None:
-        """Set up the data without reading anything.
-
-        Args:
-            train: Folder or folders of training triples; `assets://...` lies inside the package.
-            validation: Folder by name of the validation set.
-            height: Rows of the pictures in pixels.
-            width: Columns of the pictures in pixels.
-            num_frames: Frames in a window.
-            fps: Its frames a second. A clip of any other rate is resampled: at each time the frame is taken that a
-                viewer sees. Videos are written at this rate, too, so that they play as fast as the clips do.
-            folder_fps: Frames a second of clips that are folders of pictures, unless metadata give their `fps`.
-            batch_size: Training windows per process and micro-batch.
-            limit_training: Use only the first so many training clips; None for all.
-            limit_validation: Use only the first so many clips of each validation set; None for all.
-            num_workers: Worker processes per loader.
-            cache_dir: Folder for latents and text embeddings.
-            prompt_dropout: Share of training windows that get the empty prompt.
-            box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then
-                learnt from the caption, and a box will do where exact masks are hard to get.
-            perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a
-                strength drawn at random, as masks drawn by hand are.
-            flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
-            max_foreground: Mean foreground share above which a mask is taken for inverted; 1 switches that test off.
-            on_reject: What to do about clips that do not pass the check: `error`, or `skip` with a warning.
-            dry_run: The run only lists its clips: the entry point calls `dry_run()` and stops.
-            seed: What is drawn is a function of this and the position.
-
-        Raises:
-            UserError: An argument is out of range.
-        """
+    def __init__(self, settings: Data) -> None:
+        """Set up the data without reading anything; what the settings cannot be, they have refused themselves."""
         super().__init__()
-        self.requirements = Requirements(height, width, num_frames, fps, folder_fps, max_foreground)
-        for name, value, low in (
-            ("batch_size", batch_size, 1),
-            ("limit_training", 1 if limit_training is None else limit_training, 1),
-            ("limit_validation", 1 if limit_validation is None else limit_validation, 1),
-            ("num_workers", num_workers, 0),
-            ("seed", seed, 0),
-        ):
-            if not isinstance(value, int) or value < low:
-                raise UserError(f"data.{name}={value} must be a whole number of at least {low}")
-        for name, share in (
-            ("prompt_dropout", prompt_dropout),
-            ("box_masks", box_masks),
-            ("perturb_masks", perturb_masks),
-        ):
-            if not 0 <= share <= 1:
-                raise UserError(f"data.{name}={share} must lie in [0, 1]")
+        self.settings = settings
         self.folders: dict[str, list[str | Path]] = {}
-        if train is not None:
-            self.folders[TRAIN] = [train] if isinstance(train, (str, Path)) else list(train)
-        self.validation_names = list(validation or {})
-        if TRAIN in self.validation_names:
-            raise UserError(f"data.validation names a set {TRAIN!r}; that name is the training set's, choose another")
-        self.folders.update({name: [folder] for name, folder in (validation or {}).items()})
-        self.batch_size = batch_size
-        self.limit_training = limit_training
-        self.limit_validation = limit_validation
-        self.num_workers = num_workers
-        self.cache_dir = cache_dir
-        self.prompt_dropout = prompt_dropout
-        self.box_masks = box_masks
-        self.perturb_masks = perturb_masks
-        self.flip = flip
-        self.on_reject = on_reject
-        self.dry_run_requested = dry_run
-        self.seed = seed
+        if settings.train is not None:
+            self.folders[TRAIN] = [settings.train] if isinstance(settings.train, (str, Path)) else list(settings.train)
+        self.validation_names = list(settings.validation or {})
+        self.folders.update({name: [folder] for name, folder in (settings.validation or {}).items()})
         # a set may hold fewer clips than there are processes; it is not padded with repeats
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.clips: dict[str, list[CheckedClip]] = {}
@@ -155,7 +69,7 @@ class MaskVidDataModule(LightningDataModule):
 
         Whether a subject lies within the tokenizer's length is checked where a backbone is attached.
         """
-        report = check_sets(self.folders, self.requirements, progress=self._rank == 0)
+        report = check_sets(self.folders, self.settings, progress=self._rank == 0)
         if self._encoder is not None:
             reject_prompts(report, self._encoder.prompt_faults)
         return report
@@ -165,7 +79,7 @@ class MaskVidDataModule(LightningDataModule):
         report = self.check()
         rich_print(report.table())
         if report.num_rejected:
-            rich_print(f"{report.num_rejected} clips would be rejected (data.on_reject={self.on_reject})")
+            rich_print(f"{report.num_rejected} clips would be rejected (data.on_reject={self.settings.on_reject})")
         return report
 
     def setup(self, stage: str | None = None) -> None:
@@ -176,33 +90,33 @@ class MaskVidDataModule(LightningDataModule):
         """
         if self._encoded:
             return
-        if self.dry_run_requested:
+        if self.settings.dry_run:
             raise UserError("data.dry_run=true only lists the clips; set it to false to train")
         if self._encoder is None:
             raise UserError("the data module has no encoder; call attach(backbone) before setup or fit")
         report = self.check()
-        enforce(report, self.on_reject)
+        enforce(report, self.settings.on_reject)
         self.clips = {
-            name: clips[: self.limit_training if name == TRAIN else self.limit_validation]
+            name: clips[: self.settings.limit_training if name == TRAIN else self.settings.limit_validation]
             for name, clips in report.accepted.items()
         }
         captions = [prompt for clips in self.clips.values() for clip in clips for prompt in clip.triple.prompts]
         self._encoder.warn_of_unknown(captions)
-        requirements = self.requirements
+        requirements = self.settings
         encoded = EncodedData(
-            self._encoder, TensorCache(self.cache_dir), height=requirements.height, width=requirements.width
+            self._encoder, TensorCache(self.settings.cache_dir), height=requirements.height, width=requirements.width
         )
         rank, world_size = self._rank, self._world_size
         todo = [(clip, name == TRAIN) for name, clips in self.clips.items() for clip in clips]
         mine = [todo[index] for index in shard(len(todo), rank, world_size)]
         for clip, training in track(mine, "Encoding clips", transient=True, disable=rank > 0):
-            encoded.prepare(clip.triple, flip=self.flip and training)
+            encoded.prepare(clip.triple, flip=self.settings.flip and training)
         if self.trainer is not None and world_size > 1:
             self.trainer.strategy.barrier("maskvid-data-encoded")
         self._empty_text = encoded.text(Prompt(""))
         for name, clips in self.clips.items():
             if name == TRAIN:
-                self._encoded[name] = [encode_training_clip(clip, encoded, flip=self.flip) for clip in clips]
+                self._encoded[name] = [encode_training_clip(clip, encoded, flip=self.settings.flip) for clip in clips]
             else:
                 share = [clips[index] for index in shard(len(clips), rank, world_size)]
                 self._encoded[name] = [encode_validation_clip(clip, encoded, requirements) for clip in share]
@@ -213,9 +127,9 @@ class MaskVidDataModule(LightningDataModule):
         Raises:
             UserError: There is no training set.
         """
-        windows = self._windows(self.prompt_dropout)
+        windows = self._windows(self.settings.prompt_dropout)
         sampler = PositionSampler(
-            batch_size=self.batch_size, rank=self._rank, world_size=self._world_size, start=self.position
+            batch_size=self.settings.batch_size, rank=self._rank, world_size=self._world_size, start=self.position
         )
         return DataLoader(windows, batch_sampler=sampler, collate_fn=collate, **self._workers)
 
@@ -247,13 +161,13 @@ class MaskVidDataModule(LightningDataModule):
             raise UserError("data.train is not set; give a folder of triples")
         return TrainingWindows(
             self._encoded[TRAIN],
-            num_frames=self.requirements.num_frames,
-            fps=self.requirements.fps,
-            seed=self.seed,
+            num_frames=self.settings.num_frames,
+            fps=self.settings.fps,
+            seed=self.settings.seed,
             prompt_dropout=prompt_dropout,
             empty_text=self._empty_text,
-            box_masks=self.box_masks,
-            perturb_masks=self.perturb_masks,
+            box_masks=self.settings.box_masks,
+            perturb_masks=self.settings.perturb_masks,
         )
 
     @property
@@ -261,7 +175,7 @@ class MaskVidDataModule(LightningDataModule):
         """Global position reached: windows consumed by all processes in the optimiser steps done so far."""
         if self.trainer is None:
             return self._resumed["position"]
-        per_step = self.trainer.accumulate_grad_batches * self.batch_size * self._world_size
+        per_step = self.trainer.accumulate_grad_batches * self.settings.batch_size * self._world_size
         return self._resumed["position"] + (self.trainer.global_step - self._resumed["step"]) * per_step
 
     def state_dict(self) -> dict[str, int]:
@@ -282,4 +196,4 @@ class MaskVidDataModule(LightningDataModule):
 
     @property
     def _workers(self) -> dict[str, Any]:
-        return {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
+        return {"num_workers": self.settings.num_workers, "persistent_workers": self.settings.num_workers > 0}

@@ -8,6 +8,7 @@ from typing import Any
 
 import diffusers
 
+from maskvid.bounds import Bounds
 from maskvid.errors import UserError
 
 SAMPLERS = (
@@ -36,6 +37,9 @@ Others bring a schedule of their own (EDM, flow matching, CogVideoX), walk towar
 
 SCHEDULE = ("prediction_type", "beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps")
 """What the backbone was trained with, no matter of taste."""
+
+ORDERS = dict.fromkeys(("solver_order", "predictor_order", "corrector_order"), Bounds(low=1, high=3, whole=True))
+"""Of multistep solvers; diffusers takes any number and solves by another."""
 
 
 def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -> Any:
@@ -68,6 +72,8 @@ def make_scheduler(name: str, *, schedule: Mapping[str, Any], **settings: Any) -
             f"scheduler.{unknown[0]}: {name} does not know it; leave it away (~scheduler.{unknown[0]}), or choose "
             f"among {', '.join(known)}."
         )
+    for key in ORDERS.keys() & settings.keys():
+        ORDERS[key].refuse(f"scheduler.{key}", settings[key])
     schedule = {"prediction_type": "epsilon", **schedule}
     if schedule["prediction_type"] not in ("epsilon", "v_prediction"):
         raise UserError(

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-MAX_FOREGROUND = 0.8
-"""Mean share of the picture above which a mask is taken for inverted; configurable as `data.max_foreground`."""
+from maskvid.settings import MAX_FOREGROUND
 
 _EMPTY_SHARE = 0.001
 _BORDER_SHARE = 0.9

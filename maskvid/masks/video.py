@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from maskvid.errors import UserError
-from maskvid.masks.check import MAX_FOREGROUND, mask_faults
+from maskvid.masks.check import mask_faults
 from maskvid.masks.read import count_masks, iter_masks
 from maskvid.masks.resample import pick
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.pictures import IMAGE_SUFFIXES
+from maskvid.settings import MAX_FOREGROUND
 
 
 def read_masks(

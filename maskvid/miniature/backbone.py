@@ -153,10 +153,12 @@ class BackboneStage(Stage):
         self.unet = build_unet(channels, width=width, size=(h, w), latent_channels=c)
         self.text = build_text_encoder(tokenizer, width=width, layers=text_layers)
         if start is not None:
-            given = UNet2DConditionModel.from_pretrained(start, subfolder="unet")
+            given = UNet2DConditionModel.from_pretrained(start, subfolder="unet", use_safetensors=True)
             self.unet.load_state_dict(given.float().state_dict())
             self.text.load_state_dict(
-                CLIPTextModel.from_pretrained(start, subfolder="text_encoder").float().state_dict()
+                CLIPTextModel.from_pretrained(start, subfolder="text_encoder", use_safetensors=True)
+                .float()
+                .state_dict()
             )
         self.latents, self.masks = latents, masks
         self.tokens = tokenize(tokenizer, captions)

@@ -238,7 +238,8 @@ def measure_control(
     """How well pictures led by held-out masks follow mask and text; the same prompts without masks beside them."""
     masks = torch.from_numpy(heldout.masks[:count])[:, None].float() / 255
     texts, attributes = heldout.captions[:count], heldout.attributes[:count]
-    led = AutoPipelineForText2Image.from_pipe(pipeline, controlnet=ControlNetModel.from_pretrained(controlnet))
+    guide = ControlNetModel.from_pretrained(controlnet, use_safetensors=True)
+    led = AutoPipelineForText2Image.from_pipe(pipeline, controlnet=guide)
     frames = sample(led, texts, masks=masks, seed=seed, steps=steps, guidance=control_guidance, scale=control_scale)
     plain = sample(pipeline, texts, seed=seed, steps=steps, guidance=guidance)
     follows = float(iou(in_batches(segmenter, frames), masks).mean())
@@ -351,7 +352,7 @@ def measure(
         control_scale: How much of the ControlNet is heard.
         device: Where to compute.
     """
-    pipeline = StableDiffusionPipeline.from_pretrained(assets / "mini").to(device)
+    pipeline = StableDiffusionPipeline.from_pretrained(assets / "mini", use_safetensors=True).to(device)
     segmenter = Segmenter.from_pretrained(assets / "mini_segmenter").to(device)
     encoder = load_clip(assets / "mini_clip", device=device)
     frames = (torch.from_numpy(heldout.images).permute(0, 3, 1, 2).float() / 127.5 - 1).to(device)

@@ -175,7 +175,7 @@ class VaeStage(Stage):
         vae = build(channels, layers=layers, latent_channels=latent_channels)
         self.scaling_factor: float | None = None
         if start is not None:
-            given = AutoencoderKL.from_pretrained(start).float()
+            given = AutoencoderKL.from_pretrained(start, use_safetensors=True).float()
             widen(given, vae)
             if freeze_encoder:
                 self.scaling_factor = float(given.config.scaling_factor)

@@ -13,12 +13,11 @@ from torch.nn import functional as F
 
 from maskvid.errors import UserError
 from maskvid.model.loading import explain, is_local, resolve
+from maskvid.settings import PICTURES
 from maskvid.weights_folder import check_config, check_weights_folder, refuse_broken
 
 Control = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Any], tuple[Any, Any]]
 """Latents, timesteps, text and added conditions of n pictures -> residuals of the U-Net's down blocks and middle."""
-
-PICTURES = ("filled", "edge", "scribble")
 
 
 def control_picture(masks: torch.Tensor, kind: str) -> torch.Tensor:

@@ -105,9 +105,9 @@ def test_a_failing_validation_restores_the_weights(tmp_path):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UserError, match=r"ema.decay is 1"):
+    with pytest.raises(UserError, match=r"ema.decay=1"):
         EMA(decay=1)
-    with pytest.raises(UserError, match=r"ema.warmup is 0"):
+    with pytest.raises(UserError, match=r"ema.warmup=0"):
         EMA(warmup=0)
     ema = EMA()
     ema.load_state_dict({"average": {"other": torch.zeros(2)}, "updates": 1})

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from maskvid.data.check import Requirements, check_sets, enforce
+from maskvid.data.check import check_sets, enforce
 from maskvid.errors import UserError
 from maskvid.masks.times import window
+from maskvid.settings import Requirements
 from tests.data.tiny import FRAMES, make_frames, make_masks, write_mp4, write_pictures, write_triple
 
 NEEDS = Requirements(height=16, width=24, num_frames=4, fps=8 / 3)

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from lightning.pytorch import LightningModule, Trainer
+from omegaconf import OmegaConf
 
 import maskvid
 from maskvid.data import MaskVidDataModule
 from maskvid.data.windows import EncodedClip, TrainingWindows
 from maskvid.errors import UserError
 from maskvid.masks.perturb import sliding_box
+from maskvid.settings import Data
 from tests.data.tiny import AverageEncoder, write_triple
 
 CONF = f"{maskvid.__path__[0]}/../conf"
@@ -40,7 +41,7 @@ def make(tmp_path):
             "cache_dir": str(tmp_path / "cache"),
             "seed": 5,
         }
-        module = MaskVidDataModule(**{**arguments, **changes})
+        module = MaskVidDataModule(Data(**{**arguments, **changes}))
         if ready:
             module.attach(encoder or AverageEncoder()).setup("fit")
         return module
@@ -326,7 +327,6 @@ def test_configuration_files_make_the_module(name):
     with initialize_config_dir(CONF if CONF.startswith("/") else f"/{CONF}", version_base="1.3"):
         changes = ["+seed=3", "data.train=somewhere"] if name == "folder" else ["+seed=3"]
         config = compose(overrides=[f"+data={name}", *changes])
-    module = instantiate(config.data)
-    assert isinstance(module, MaskVidDataModule)
-    assert module.seed == 3
+    module = MaskVidDataModule(Data(**OmegaConf.to_container(config.data, resolve=True)))
+    assert module.settings.seed == 3
     assert module.validation_names == ([] if name == "folder" else ["horse", "unseen", "motion"])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskvid.data.check import Requirements, check_sets
+from maskvid.data.check import check_sets
 from maskvid.data.triples import read_triples, resolve_folder
 from maskvid.errors import UserError
+from maskvid.settings import Requirements
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures, write_triple
 
 NEEDS = Requirements(height=16, width=24, num_frames=4, fps=8 / 3, folder_fps=8)

@@ -1,9 +1,11 @@
 """Prompts as the backbone embeds them: subjects by place, the tokenizer's length, the empty prompt."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from maskvid.data import MaskVidDataModule
 from maskvid.edit import edit
@@ -73,8 +75,8 @@ def test_no_subject_marks_everything_and_the_empty_prompt_is_no_exception(backbo
 
 def test_training_and_sampling_drop_the_prompt_alike(backbone, overrides, triples, tmp_path):
     config = configure(overrides, "data.prompt_dropout=1")
-    arguments = {key: value for key, value in config.data.items() if not key.startswith("_")}
-    data = MaskVidDataModule(**{**arguments, "cache_dir": str(tmp_path)}).attach(backbone)
+    settings = replace(OmegaConf.to_object(config.data), cache_dir=str(tmp_path))
+    data = MaskVidDataModule(settings).attach(backbone)
     data.setup()
     dropped = next(iter(data.train_dataloader()))
     sampler = object.__new__(VideoSampler)
