@@ -18,6 +18,7 @@ from maskvid.errors import UserError
 from maskvid.files import atomic_write
 
 VIEWABLE = 256  # pixels: a video whose short side is smaller is enlarged by a whole factor
+GIF_FPS = 50  # times in a gif are hundredths of a second, and players slow down what lasts one
 MARGIN = 4  # pixels between the frames of a strip
 
 
@@ -103,13 +104,15 @@ def write_video(
         `path`.
 
     Raises:
-        UserError: Unknown suffix, or frames that are not one RGB video.
+        UserError: Unknown suffix, more frames a second than a gif has, or frames that are not one RGB video.
     """
     path = Path(path)
     if path.suffix not in (".mp4", ".gif"):
         raise UserError(f"cannot write a video to {path}: its suffix must be .mp4 or .gif")
     if fps <= 0:
         raise UserError(f"fps is {fps}; give a positive number of frames per second")
+    if path.suffix == ".gif" and fps > GIF_FPS:
+        raise UserError(f"fps is {fps}, and players show a .gif at {GIF_FPS} at most; write an .mp4 to {path.stem}.mp4")
     pixels = _enlarged([frames] if isinstance(frames, torch.Tensor) else frames, scale)
     with atomic_write(path) as temporary:
         if path.suffix == ".gif":
@@ -140,8 +143,41 @@ def _write_mp4(path: Path, pixels: Iterator[np.ndarray], fps: float, crf: int) -
 
 
 def _write_gif(path: Path, pixels: Iterator[np.ndarray], fps: float) -> None:
-    images = [Image.fromarray(frame) for frame in pixels]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
+    """Each frame with the 256 colours that suit it best; none is joined with its like, so that all are read again."""
+    first = next(pixels)
+    height, width = first.shape[:2]
+    with av.open(str(path.absolute()), "w", format="gif") as container:
+        stream = container.add_stream("gif", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=width, height=height, format=av.VideoFormat("rgb24"), time_base=Fraction(1, 1000)
+        )
+        split, sink = graph.add("split"), graph.add("buffersink")
+        choose, use = graph.add("palettegen", "stats_mode=single"), graph.add("paletteuse", "new=1")
+        for giver, output, taker, entry in (
+            (source, 0, split, 0), (split, 0, choose, 0), (split, 1, use, 0), (choose, 0, use, 1), (use, 0, sink, 0)
+        ):  # fmt: skip
+            giver.link_to(taker, output, entry)
+        graph.configure()
+        for index, pixel in enumerate(itertools.chain([first], pixels)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixel), format="rgb24")
+            frame.pts, frame.time_base = round(index * 1000 / fps), Fraction(1, 1000)
+            graph.push(frame)
+            _drain(graph, stream, container)
+        graph.push(None)
+        _drain(graph, stream, container)
+        container.mux(stream.encode())
+
+
+def _drain(graph: av.filter.Graph, stream: av.VideoStream, container: av.container.OutputContainer) -> None:
+    """Write what a graph has ready."""
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+        container.mux(stream.encode(frame))  # type: ignore[arg-type]  # what came in are pictures
 
 
 def write_sidecars(path: Path, prompt: str, masks: torch.Tensor, fps: float) -> None:

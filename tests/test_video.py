@@ -1,11 +1,13 @@
 import errno
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from maskvid.data.decode import decode_frames
 from maskvid.errors import UserError
 from maskvid.video import (
     MARGIN,
@@ -57,6 +59,25 @@ def test_gif(tmp_path):
         assert image.info["duration"] == 100
         image.seek(3)
         assert np.asarray(image.convert("RGB")).min() == 255
+
+
+@pytest.mark.parametrize("fps", [8, 12, 24, 50])
+def test_a_gif_keeps_every_frame_and_its_time(fps, tmp_path):
+    """Frames that equal each other are not joined, and what is not a hundredth of a second adds up."""
+    frames = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0)).mul(2).sub(1).repeat(9, 1, 1, 1)
+    frames[4] *= -1
+    path = write_video(tmp_path / "a.gif", frames, fps=fps, scale=1)
+    with av.open(str(path)) as container:
+        shown = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    np.testing.assert_allclose(shown, np.arange(9) / fps, atol=0.0101)
+    read = decode_frames(path, 24, 32)
+    error = np.abs(read.astype(int) - to_uint8(frames)).mean((1, 2, 3))
+    assert error.max() < 12  # noise has 768 colours, and 256 are written
+
+
+def test_a_gif_of_more_frames_a_second_than_players_show_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"fps is 60.*at 50 at most; write an \.mp4"):
+        write_video(tmp_path / "a.gif", ramp(4), fps=60)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
