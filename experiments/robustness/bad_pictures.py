@@ -132,7 +132,7 @@ def grey(values: np.ndarray, mode: str | None = None) -> bytes:
 def indexed(palette: list[int], numbers: np.ndarray) -> bytes:
     """A picture of numbers and their colours."""
     picture = Image.fromarray(numbers, mode="P")
-    picture.putpalette(palette)
+    picture.putpalette(palette + [0] * (3 * (int(numbers.max()) + 1) - len(palette)))  # else bits of numbers are lost
     return saved(picture)
 
 

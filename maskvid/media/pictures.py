@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from maskvid.errors import UserError, said
+from maskvid.media.png import check_png
 from maskvid.media.regular import refuse_special
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -69,6 +70,8 @@ def pages(path: Path) -> Iterator[Image.Image]:
         UserError: See `opened`.
     """
     with opened(path) as picture:
+        if picture.format == "PNG":
+            check_png(path)
         for page in ImageSequence.Iterator(picture):
             page.load()
             yield ImageOps.exif_transpose(page)

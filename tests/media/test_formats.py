@@ -2,9 +2,11 @@
 
 import io
 import json
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +193,28 @@ def test_a_picture_of_too_many_pixels_is_refused_and_one_of_8k_is_not(tmp_path):
         read_frame(saved(tmp_path / "b.png", Image.new("1", (20_000, 5_000))))
     with pytest.raises(UserError, match=r"c\.png: it has more than"):
         read_frame(saved(tmp_path / "c.png", Image.new("1", (20_000, 20_000))))
+
+
+def shortened(content: bytes, keep: float) -> bytes:
+    """A PNG whose data unpack to a share of what they should, and which is whole otherwise."""
+    before, rest = content.split(b"IDAT", 1)
+    (length,) = struct.unpack(">I", before[-4:])
+    pixels = zlib.decompress(rest[:length])
+    data = zlib.compress(pixels[: round(len(pixels) * keep)])
+    check = struct.pack(">I", zlib.crc32(b"IDAT" + data))
+    return before[:-4] + struct.pack(">I", len(data)) + b"IDAT" + data + check + rest[length + 4 :]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
+def test_a_png_without_its_last_rows_is_refused_and_a_whole_one_is_not(mode, tmp_path):
+    """Pillow takes black for pixels that are not there."""
+    path = tmp_path / "a.png"
+    Image.new(mode, (3001, 1999), 1).save(path)  # unpacks to far more than it takes
+    assert read_frame(path).shape == (1999, 3001, 3)
+    Image.new(mode, (21, 13), 1).save(path)
+    path.write_bytes(shortened(path.read_bytes(), 8 / 13))
+    with pytest.raises(UserError, match=r"a\.png: 8 of its 13 rows are there"):
+        read_frame(path)
 
 
 def test_pictures_that_are_none(tmp_path):
