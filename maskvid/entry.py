@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +21,7 @@ from rich.markup import escape
 
 from maskvid.bounds import Bounds, check_bounds
 from maskvid.errors import UserError, said
-from maskvid.files import DISK
+from maskvid.files import DISK, expanded
 from maskvid.stopping import Stopped, leave, stopping
 
 
@@ -54,7 +53,7 @@ def expand_home(config: DictConfig | ListConfig) -> None:
             if not (node._is_none() or node._is_missing() or node._is_interpolation()):
                 expand_home(node)
         elif isinstance(text := node._value(), str) and text.startswith("~/"):  # type: ignore[union-attr]
-            config[key] = str(Path(text).expanduser())
+            config[key] = str(expanded(text))
 
 
 def refuse_given(config: DictConfig, keys: Iterable[str], why: str) -> None:
@@ -111,7 +110,9 @@ def _quoted(argument: str, *, sweeping: bool) -> str:
     key, equals, value = argument.partition("=")
     if not equals or key.startswith("-") or not value:
         return argument
-    if key in TEXTS:
+    if value != value.strip():
+        as_typed = False  # Hydra would strip it
+    elif key in TEXTS:
         as_typed = re.match(r"""\s*\[?\s*["']""", value) is not None and _understood(argument, sweeping=True)
     else:
         as_typed = not value.startswith("~/") and _understood(argument, sweeping=sweeping)

@@ -26,7 +26,7 @@ from maskvid.config import CONF, instantiate, plain, register
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, refuse_given, run
 from maskvid.errors import UserError
-from maskvid.files import atomic_write, check_output, json_text
+from maskvid.files import atomic_write, check_output, expanded, json_text
 from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
@@ -161,13 +161,13 @@ def evaluation_folder(config: DictConfig) -> Path:
     if (config.run is None) == (config.videos is None):
         raise UserError(f"give one of run and videos: {USAGE}")
     if config.out:
-        return Path(config.out).expanduser()
+        return expanded(config.out)
     if in_sweep():
         return Path(HydraConfig.get().runtime.output_dir)
     if config.run is None:
-        videos = Path(config.videos).expanduser()
+        videos = expanded(config.videos)
         return (videos if videos.is_dir() else videos.parent) / "evaluation"
-    return Path(runs_of(config)[0]).expanduser() / "evaluation"
+    return expanded(runs_of(config)[0]) / "evaluation"
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="evaluate")

@@ -146,6 +146,11 @@ def file_name(name: str, *, longest: int = 120) -> str:
     return f"{short}-{zlib.crc32(name.encode(errors='replace')):08x}"
 
 
+def expanded(path: str | Path) -> Path:
+    """A path whose `~/` at the front is the home folder; a name that only begins with `~` is a name."""
+    return Path(path).expanduser() if str(path).startswith("~/") else Path(path)
+
+
 def check_output(out: str | Path, key: str = "out") -> None:
     """Refuse a folder to write to that is a file or in one, before there is anything to write.
 

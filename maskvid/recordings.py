@@ -13,6 +13,7 @@ from rich.progress import track
 from maskvid.data.decode import decode_frames, frames_to_float, read_clip
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
+from maskvid.files import expanded
 from maskvid.masks.read import iter_masks
 from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
@@ -76,7 +77,7 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
                 max_foreground=config.max_foreground or MAX_FOREGROUND,
             )  # fmt: skip
         if config.source is not None:
-            path = Path(config.source).expanduser()
+            path = expanded(config.source)
             path = path / triple.video.name if path.is_dir() else path
             source, _ = read_clip(path, times, height, width, source_fps=config.source_fps)
         name, _, seed = triple.id.rpartition("-seed")
@@ -93,7 +94,7 @@ def read_recordings(config: DictConfig) -> Iterator[Recording]:
 
 def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
     """The videos with their masks, and the masks whose size each is scored at."""
-    videos = Path(config.videos).expanduser()
+    videos = expanded(config.videos)
     if is_folder(videos) and not _is_frame_folder(videos):
         if config.masks is not None or config.prompt is not None:
             raise UserError(
@@ -102,7 +103,7 @@ def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
             )
         return [(triple, triple.mask) for triple in read_triples(videos)]
     beside = _beside(videos)
-    mask = beside.mask if config.masks is None else Path(config.masks).expanduser()
+    mask = beside.mask if config.masks is None else expanded(config.masks)
     if config.source is not None and mask is None:
         raise UserError("source: the background is compared with it outside the masks; give masks as well.")
     text = beside.caption if config.prompt is None else parse_prompt(config.prompt).text

@@ -20,6 +20,11 @@ RESULTS = (
 """What a training leaves in its run directory."""
 
 
+def unfinished(run_dir: Path) -> bool:
+    """Whether nothing in a run directory is worth keeping: what was there ended before its first checkpoint."""
+    return not any((run_dir / name).exists() for name in (CHECKPOINT, "adapter", "metrics.json", "finished.json"))
+
+
 @contextmanager
 def claimed(run_dir: Path, *, going_on: bool, overwrite: bool) -> Iterator[None]:
     """Within the block a run directory is this process's alone; a process that dies lets go of it.

@@ -34,12 +34,12 @@ from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
-from maskvid.files import atomic_write, check_output, clear_temporaries
+from maskvid.files import atomic_write, check_output, clear_temporaries, expanded
 from maskvid.launch import check_launch
 from maskvid.metrics.suite import METRICS
 from maskvid.model import Backbone, InflatedUNet, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
-from maskvid.run_dir import CHECKPOINT, claimed
+from maskvid.run_dir import CHECKPOINT, claimed, unfinished
 from maskvid.settings import Data, Optim
 from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
@@ -253,9 +253,10 @@ def train(config: DictConfig) -> dict[str, float]:
     check_optimized(config.optimized_metric, data.validation_names)
     if rank_zero_only.rank > 0:  # type: ignore[attr-defined]  # the first process has claimed it for all
         return _train(config, data, ckpt_path)
-    going_on = in_sweep() or (ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to(run_dir.resolve()))
+    inside = ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to(run_dir.resolve())
+    going_on = in_sweep() or inside or (config.ckpt_path == "auto" and unfinished(run_dir))
     with claimed(run_dir, going_on=going_on, overwrite=config.overwrite):
-        clear_temporaries(Path(settings.cache_dir).expanduser())
+        clear_temporaries(expanded(settings.cache_dir))
         return _train(config, data, ckpt_path)
 
 
@@ -314,7 +315,7 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
 @entry_point
 def main(config: DictConfig) -> float | None:
     """Hydra's entry; a hyperparameter search is told the metric it looks for."""
-    metrics = run_job(Path(config.run_dir).expanduser(), lambda: train(config))
+    metrics = run_job(expanded(config.run_dir), lambda: train(config))
     if metrics is None:
         return None
     if not config.data.dry_run:

@@ -1,6 +1,7 @@
 """Callbacks that end a run in the middle or look into it; here, so that other processes can import them."""
 
 import os
+import signal
 from pathlib import Path
 
 import torch
@@ -9,15 +10,20 @@ from lightning.pytorch import Callback
 
 
 class FailAt(Callback):
-    """Raise once so many steps are done, on one rank or on all; `hard` leaves without a word instead."""
+    """Raise once so many steps are done, on one rank or on all.
 
-    def __init__(self, step: int, rank: int | None = None, hard: bool = False) -> None:
-        self.step, self.rank, self.hard = step, rank, hard
+    `hard` leaves without a word instead, `still` stands still for ever.
+    """
+
+    def __init__(self, step: int, rank: int | None = None, hard: bool = False, still: bool = False) -> None:
+        self.step, self.rank, self.hard, self.still = step, rank, hard, still
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.global_step == self.step and self.rank in (None, trainer.global_rank):
             if self.hard:
                 os._exit(9)
+            if self.still:
+                os.kill(os.getpid(), signal.SIGSTOP)
             raise RuntimeError("as told")
 
 

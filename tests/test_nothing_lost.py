@@ -54,6 +54,16 @@ def test_two_trainings_are_not_at_once_in_one_directory(tmp_path):
         pass
 
 
+def test_auto_begins_where_a_run_ended_before_its_first_checkpoint(overrides, tmp_path):
+    arguments = [*without_sets(overrides), f"run_dir={tmp_path}", "trainer.max_steps=1", "ckpt_path=auto"]
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / "metrics.csv").write_text("step\n0\n")
+    train(configure(arguments))
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()  # it was tuned: that is worth keeping
+    with pytest.raises(UserError, match="it holds another run"):
+        train(configure(arguments))
+
+
 def test_auto_begins_and_goes_on(overrides, run, tmp_path):
     for steps in (2, 4):
         train(configure(without_sets(overrides), f"run_dir={tmp_path}", f"trainer.max_steps={steps}", "ckpt_path=auto",

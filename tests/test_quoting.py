@@ -40,6 +40,11 @@ def test_prompts_are_text(prompt):
     assert composed(f"prompt={prompt}", "seed=3").seed == 3
 
 
+def test_blanks_at_the_ends_of_a_path_belong_to_it():
+    assert composed("masks= first.npz").masks == " first.npz"
+    assert composed("masks=last ").masks == "last "
+
+
 def test_lists_of_quoted_prompts_numbers_and_lists_stay_what_they_are():
     config = composed("prompt=['[a fox] runs','a bird']", "run=[a,b]", "seed=3", "mix=[0.5,0.5]", "first_frame=null")
     assert list(config.prompt) == ["[a fox] runs", "a bird"]

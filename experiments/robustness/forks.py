@@ -239,6 +239,8 @@ def _become(launch: Launch, output: int, errors: int) -> None:
     status = 1
     try:
         os.setsid()
+        for signum in (signal.SIGINT, signal.SIGHUP):  # a shell lets what runs in the background ignore them
+            signal.signal(signum, signal.SIG_DFL if signum == signal.SIGHUP else signal.default_int_handler)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for mine, standard in ((nothing, 0), (output, 1), (errors, 2)):
             os.dup2(mine, standard)

@@ -18,7 +18,7 @@ from maskvid.checksum import checksum
 from maskvid.data.decode import DECODE_VERSION, frames_to_float, stream_frames
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
-from maskvid.files import atomic_write
+from maskvid.files import atomic_write, expanded
 from maskvid.media.frames import frame_count
 from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt
@@ -89,7 +89,7 @@ class TensorCache:
 
     def __init__(self, folder: str | Path) -> None:
         """Use this folder; it is made when the first entry is written."""
-        self.folder = Path(folder).expanduser()
+        self.folder = expanded(folder)
 
     def path(self, key: str) -> Path:
         """Where the entry of this key lies."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from maskvid.errors import UserError
+from maskvid.files import expanded
 from maskvid.masks.resample import pick, resize_crop
 from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.frames import frame_count, iter_frames
@@ -59,7 +60,7 @@ def read_clip(
     Raises:
         UserError: Missing or unreadable, too short, or of unknown rate and another number of frames.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     count = frame_count(path)
     times = frame_times(path, count, fps=source_fps)
     if times is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from maskvid.errors import UserError, said
+from maskvid.files import expanded
 from maskvid.media.arrays import ARRAY_SUFFIXES
 from maskvid.media.container import VIDEO_SUFFIXES
 from maskvid.media.pictures import images_in
@@ -76,7 +77,7 @@ def resolve_folder(folder: str | Path) -> Path:
     text = str(folder)
     if text.startswith(ASSETS):
         return Path(str(resources.files("maskvid").joinpath("assets", *text.removeprefix(ASSETS).split("/"))))
-    return Path(text).expanduser()
+    return expanded(text)
 
 
 def read_triples(folder: str | Path) -> list[Triple]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from maskvid.errors import UserError
+from maskvid.files import expanded
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import count_masks, iter_masks
 from maskvid.masks.resample import pick
@@ -49,7 +50,7 @@ def read_masks(
     Raises:
         UserError: Missing, unreadable, too short, empty or inverted masks.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     count = count_masks(path)
     if count == 1 and path.suffix.lower() in IMAGE_SUFFIXES:
         chosen = np.zeros(len(at), int)

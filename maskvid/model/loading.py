@@ -12,6 +12,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusio
 from huggingface_hub import hf_hub_download
 
 from maskvid.errors import UserError
+from maskvid.files import expanded
 from maskvid.model.parts import PARTS, check_parts, read_index
 
 ASSETS = "assets://"
@@ -22,7 +23,7 @@ def resolve(path: str) -> str:
     """A path as the libraries take it: `assets://` lies in the package, `~` is the home folder, a hub id stays."""
     if path.startswith(ASSETS):
         return str(resources.files("maskvid") / "assets" / path.removeprefix(ASSETS))
-    return str(Path(path).expanduser()) if path.startswith("~") else path
+    return str(expanded(path)) if path.startswith("~/") else path
 
 
 def is_local(source: str) -> bool:
