@@ -35,6 +35,7 @@ class Bounds:
         choices: The words it may be; empty where it is a number.
         whole: Whether it must be a whole number.
         text: Whether it is a text instead, which must not be blank.
+        several: Whether it is a list of such values, with at least one.
     """
 
     low: float | None = None
@@ -44,6 +45,7 @@ class Bounds:
     choices: tuple[str, ...] = ()
     whole: bool = False
     text: bool = False
+    several: bool = False
 
     def allow(self, value: Any) -> bool:
         """Whether a value is one of the choices, a text that is not blank, or a number in the range."""
@@ -137,8 +139,8 @@ PRETRAINING: Mapping[str, Bounds] = {
     "seed": Bounds(low=0, high=SEEDS, whole=True),
     "batch": Bounds(low=1, high=2**16, whole=True),
     "full_batch": Bounds(low=1, high=2**16, whole=True),
-    "channels": Bounds(low=1, high=2**14, whole=True),
-    "crop": Bounds(low=1, high=PIXELS, whole=True),
+    "channels": Bounds(low=1, high=2**14, whole=True, several=True),
+    "crop": Bounds(low=1, high=PIXELS, whole=True, several=True),
     "layers": Bounds(low=1, high=64, whole=True),
     "text_layers": Bounds(low=1, high=64, whole=True),
     "latent_channels": Bounds(low=1, high=64, whole=True),
@@ -211,10 +213,10 @@ def check_bounds(settings: Any, place: str = "", *, others: Mapping[str, Bounds]
             check_bounds(value, f"{key}.", others=others)
             continue
         several = isinstance(value, Sequence) and not isinstance(value, str)
+        if name in bounds and bounds[name].several and not (several and value):
+            raise UserError(f"{key}={value}: give a list of numbers, each {bounds[name]}.")
         for entry in value if several else [value]:
             if name in bounds and entry is not None:
                 bounds[name].refuse(key, entry)
             elif isinstance(entry, float) and not math.isfinite(entry):
                 raise UserError(f"{key}={entry}: give a finite number.")
-        if several and not value and name in bounds:
-            raise UserError(f"{key}=[]: give at least one number.")

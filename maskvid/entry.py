@@ -134,6 +134,13 @@ def _understood(argument: str, *, sweeping: bool) -> bool:
     return sweeping or not override.is_sweep_override()
 
 
+LOST = (
+    "Application timeout caused pair closure", "Connection closed by peer", "Connection reset by peer",
+    "Timed out waiting",
+)  # fmt: skip
+"""What gloo says in a plain RuntimeError where it waited for another process in vain; others have their own errors."""
+
+
 def mistake(error: Exception) -> str | None:
     """What to tell a user whose mistake an error is, or whose disk's; None where it is the program's own."""
     if isinstance(error, UserError):
@@ -143,7 +150,13 @@ def mistake(error: Exception) -> str | None:
         return f"cannot write{place}: {error.strerror}; free some space, or write elsewhere."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # PyTorch's, by name: it is slow
         return f"out of memory: {said(error)}; ask for fewer frames, a smaller size, or half precision."
-    if isinstance(error, (OmegaConfBaseException, HydraException)):
+    if type(error).__name__.startswith("Dist") or any(words in str(error) for words in LOST):
+        return (
+            f"another process of this run has ended or stands still: {said(error)}; see what it said itself, end what "
+            "is left of it, and go on by run_dir=RUN ckpt_path=auto."
+        )
+    foreign = isinstance(error, ValueError) and str(error).startswith("Config group override")
+    if foreign or isinstance(error, (OmegaConfBaseException, HydraException)):
         return f"configuration: {' '.join(str(error).split())}"
     return None
 

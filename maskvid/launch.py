@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -14,6 +15,21 @@ from maskvid.errors import UserError
 
 MOST_WITHOUT_CORES = 8
 """Processes on a CPU that may be tried on any machine."""
+
+
+def end_others(trainer: Trainer, *, patience: float = 10.0) -> None:
+    """End the processes that Lightning started, where this one ends by an error: they would wait for it for ever.
+
+    Args:
+        trainer: Whose processes.
+        patience: Seconds in which they may end by themselves.
+    """
+    processes = getattr(trainer.strategy.launcher, "procs", [])
+    for process in processes:
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()  # it may be stopped, and would not hear anything else
 
 
 def check_launch(trainer: Trainer, *, folder_by_clock: bool = True) -> None:

@@ -148,10 +148,10 @@ def card(config: DictConfig) -> None:
     from maskvid.miniature.card import measure, sheet, training_facts, write_card
 
     assets = Path(config.assets)
-    for name in ("mini", "mini_clip", "mini_segmenter", "mini_controlnet"):
-        finished(config, name)
     settings: dict[str, Any] = OmegaConf.to_container(config.card, resolve=True)  # type: ignore[assignment]
     settings["device"] = str(device_of(settings["device"], "card.device"))
+    for name in ("mini", "mini_clip", "mini_segmenter", "mini_controlnet"):
+        finished(config, name)
     del settings["notes"]  # of how the weights came about: for the facts below
     figures, samples = measure(assets, corpus(config, "heldout"), **settings)
     with atomic_write(assets / "samples.png") as temporary:

@@ -102,6 +102,8 @@ def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
                 "go with a single video."
             )
         return [(triple, triple.mask) for triple in read_triples(videos)]
+    if not videos.exists():
+        raise UserError(f"videos={videos}: there is no such file or folder.")
     beside = _beside(videos)
     mask = beside.mask if config.masks is None else expanded(config.masks)
     if config.source is not None and mask is None:

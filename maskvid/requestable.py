@@ -228,7 +228,7 @@ class ReportConfig:
 
     runs: str = bounded(MISSING, text=True)
     out: str | None = bounded(None, text=True)
-    title: str | None = None
+    title: str | None = bounded(None, text=True)
     columns: list[str] | None = None
     clips: int = bounded(2, low=0, high=STEPS)
     plots: bool = True

@@ -35,7 +35,7 @@ from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, clear_temporaries, expanded
-from maskvid.launch import check_launch
+from maskvid.launch import check_launch, end_others
 from maskvid.metrics.suite import METRICS
 from maskvid.model import Backbone, InflatedUNet, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
@@ -228,6 +228,7 @@ def train(config: DictConfig) -> dict[str, float]:
         The final metrics, `<set>/<metric>`.
     """
     check(config, "for example by +experiment=horse.")
+    OmegaConf.to_object(config.data)  # which looks at its folders
     keep_paths(config)
     check_output(config.run_dir, "run_dir")
     for key in ("ckpt_path", "init_adapter"):
@@ -302,6 +303,9 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
         status = 0
     except Stopped as stopped:
         status = stopped.status
+        raise
+    except Exception:
+        end_others(trainer)
         raise
     finally:
         if any(isinstance(logger, WandbLogger) for logger in loggers):

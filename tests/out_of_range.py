@@ -23,7 +23,7 @@ Table = Mapping[str, tuple[str, ...]]
 REQUEST: Table = {
     "run": ("[]", "5", "{}", "''", "[5]", *PATH[2:]),
     "mix": ("[nan]", "[inf]", "[1,2]", "[]", "5"),
-    "prompt": ("[]", "''", "['']", "' '", "[1,2]", "'[a'", "'[] runs'", LONG),
+    "prompt": ("[]", "''", "['']", "' '", "'[a'", "'[] runs'", LONG),
     "masks": (*PATH, LONG),
     "num_frames": COUNT, "height": (*COUNT, "33"), "width": (*COUNT, "50"), "mask_fps": RATE,
     "max_foreground": ("0", *SHARE), "out": ("''", "{clips}/one.mp4", "{clips}/one.mp4/deeper", "/proc/none"),
@@ -105,7 +105,7 @@ TRAIN: Table = {
 }  # fmt: skip
 REPORT: Table = {
     "runs": (*PATH, "5", "{clips}", "{clips}/one.mp4"), "out": ("{clips}/one.mp4", "''"), "clips": ("-1", "1.5"),
-    "columns": ("[beauty]", "5"), "plots": ("maybe",), "title": (LONG,),
+    "columns": ("[beauty]", "5"), "plots": ("maybe",), "title": ("''",),
 }  # fmt: skip
 DASHBOARD: Table = {
     "entity": ("''", "[]", "{}"),

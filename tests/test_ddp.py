@@ -97,6 +97,16 @@ def test_a_run_whose_rank_died_is_resumed_exactly_by_torchrun(common, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_a_rank_that_stands_still_ends_the_run_with_a_sentence(common, tmp_path):
+    still = "+callbacks.stop={_target_: tests.failing.FailAt, step: 2, rank: 1, still: true}"
+    wait = "trainer.strategy.timeout.seconds=45"  # both import their libraries within it
+    done = run_command([*TWO, *common, "data.validation=null", f"run_dir={tmp_path}", wait, still], expect=1)
+    assert "another process of this run has ended or stands still" in done.stderr
+    assert "Traceback" not in done.stderr
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in listed
+
+
 def test_a_rank_that_fails_ends_the_run_with_an_error(common, tmp_path):
     stop = "+callbacks.stop={_target_: tests.failing.FailAt, step: 2, rank: 0}"
     done = run_command([*TWO, *common, "data.validation=null", f"run_dir={tmp_path}", stop], expect=None)

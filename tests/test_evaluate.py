@@ -179,7 +179,7 @@ def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):
         (["run=/nowhere", "masks=m"], "masks=m: it has no effect where a run is scored"),
         (["run=/nowhere", "height=64"], "height=64: it has no effect"),
         (["run=/nowhere", "mask_fps=2"], "mask_fps=2.0: it has no effect"),
-        (["run=/nowhere", "sampling.samples=0"], "sampling.samples=0: give 1 or more"),
+        (["run=/nowhere", "sampling.samples=0"], "sampling.samples=0: give 1 to 1024"),
         (["run=/nowhere", "given_frames=-1"], "given_frames=-1"),
         (["run=/nowhere", "out={folder}/one.mp4"], "is a file; give a folder"),
     ],
