@@ -16,7 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, GenerateConfig, ReportConfig
-from maskvid.settings import PICTURES, Data, Noise, Optim, Sampling
+from maskvid.settings import PICTURES, PREDICTIONS, Data, Noise, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
@@ -31,6 +31,7 @@ class BackboneConfig:
 
     path: str = bounded(MISSING, text=True)
     config: str | None = None
+    prediction_type: str | None = bounded(None, choices=PREDICTIONS)
     dtype: str = "float32"
     variant: str | None = None
     lora: str | None = None

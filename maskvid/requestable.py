@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
-from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, STRENGTHS
+from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, STRENGTHS
 
 
 @dataclass
@@ -21,6 +21,7 @@ class BackboneOverrides:
 
     path: str | None = None
     config: str | None = None
+    prediction_type: str | None = bounded(None, choices=PREDICTIONS)
     dtype: str | None = None
     variant: str | None = None
     lora: str | None = None

@@ -17,6 +17,7 @@ STRENGTHS = 5
 FIRST_FRAMES = ("given", "text_to_image", "controlnet")
 PICTURES = ("filled", "edge", "scribble")
 """How a ControlNet is shown a mask, see `maskvid.model.control`."""
+PREDICTIONS = ("epsilon", "v_prediction")
 LEVELS = 1000
 """Noise levels of every schedule of Stable Diffusion's class: no scheduler takes more steps."""
 MAX_FOREGROUND = 0.8

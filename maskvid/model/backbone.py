@@ -17,7 +17,7 @@ from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
 from maskvid.model.known_words import read_known_words, warn_of_unknown
-from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, resolve
+from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, predicting, resolve
 from maskvid.model.lora import add_lora
 from maskvid.model.sd_class import refuse_unlike
 from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
@@ -38,6 +38,8 @@ class Backbone:
             the miniature.
         config: For a single file: diffusers folder or hub id of the same architecture, whose configurations and
             tokenizer it takes.
+        prediction_type: What the U-Net predicts, `epsilon` or `v_prediction`, where its files say it wrongly or not at
+            all; None takes what they say.
         dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
         variant: File variant such as `fp16`, as in diffusers.
         lora: Weights of a LoRA to add to the backbone before tuning: local file or folder, or hub id, as diffusers
@@ -65,6 +67,7 @@ class Backbone:
         path: str,
         *,
         config: str | None = None,
+        prediction_type: str | None = None,
         dtype: str = "float32",
         variant: str | None = None,
         lora: str | None = None,
@@ -85,6 +88,8 @@ class Backbone:
             self.pipeline = load_single_file(path, source, self.dtype, config)
         else:
             self.pipeline = load_folder(path, source, self.dtype, variant, safety_checker=safety_checker)
+        if prediction_type is not None:
+            predicting(self.pipeline, prediction_type)
         missing = [part for part in PARTS if getattr(self.pipeline, part, None) is None]
         if missing:
             raise UserError(

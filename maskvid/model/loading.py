@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from huggingface_hub import hf_hub_download
+from safetensors import safe_open
 
 from maskvid.errors import UserError
 from maskvid.files import expanded
@@ -104,6 +105,20 @@ def _index(source: str, name: str) -> tuple[dict[str, list[str]], Any]:
     return parts, {kind.__name__: kind for kind in (StableDiffusionPipeline, StableDiffusionXLPipeline)}[pipeline]
 
 
+def predicting(pipeline: DiffusionPipeline, prediction_type: str) -> DiffusionPipeline:
+    """The pipeline, told what its U-Net predicts: `epsilon` or `v_prediction`."""
+    scheduler: Any = pipeline.scheduler
+    pipeline.register_modules(scheduler=type(scheduler).from_config(scheduler.config, prediction_type=prediction_type))
+    return pipeline
+
+
+def _marked_v(path: str) -> bool:
+    """Whether a single file says that it predicts velocity, as those do whose layout does not."""
+    with safe_open(path, framework="pt") as file:
+        said = (file.metadata() or {}).get("modelspec.prediction_type", "")
+        return said in ("v", "v_prediction") or "v_pred" in file.keys()  # noqa: SIM118 - not a mapping
+
+
 def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | None) -> DiffusionPipeline:
     """A pipeline from the single file of a community checkpoint; it brings no safety checker.
 
@@ -133,7 +148,8 @@ def load_single_file(path: str, source: str, dtype: torch.dtype, config: str | N
         parts, pipeline_class = _index(layout, f"backbone.config={config!r}")
         if local:
             check_parts(Path(layout), list(parts), f"backbone.config={config!r}")
-        return pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
+        pipeline = pipeline_class.from_single_file(source, config=layout, local_files_only=local, torch_dtype=dtype)
+        return predicting(pipeline, "v_prediction") if _marked_v(source) else pipeline
     except UserError:
         raise
     except Exception as error:  # a stranger's files make the libraries raise anything

@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
+from safetensors.torch import load_file, save_file
 
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
@@ -117,6 +118,23 @@ def test_a_community_checkpoint_is_read_from_its_single_file(tmp_path):
     prompts = [parse_prompt("[a fox] runs")]
     for one, other in zip(single.encode_text(prompts)[:2], whole.encode_text(prompts)[:2], strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_single_file_that_predicts_velocity_says_so_by_a_mark_or_the_user_does(tmp_path):
+    folder = save_backbone(tmp_path / "sd1", "sd1")
+    path = save_single_file(folder, tmp_path / "model.safetensors")
+
+    def prediction(**more) -> str:
+        return Backbone(str(path), config=str(folder), **more).scheduler.config.prediction_type
+
+    assert prediction() == "epsilon"
+    assert prediction(prediction_type="v_prediction") == "v_prediction"
+    weights = load_file(path)
+    save_file(weights, path, metadata={"modelspec.prediction_type": "v"})
+    assert prediction() == "v_prediction"
+    assert prediction(prediction_type="epsilon") == "epsilon"
+    save_file({**weights, "v_pred": torch.tensor([])}, path)
+    assert prediction() == "v_prediction"
 
 
 def test_single_files_that_cannot_be_read_are_named(tmp_path):
