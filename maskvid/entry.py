@@ -155,8 +155,10 @@ def mistake(error: Exception) -> str | None:
             f"another process of this run has ended or stands still: {said(error)}; see what it said itself, end what "
             "is left of it, and go on by run_dir=RUN ckpt_path=auto."
         )
-    foreign = isinstance(error, ValueError) and str(error).startswith("Config group override")
-    if foreign or isinstance(error, (OmegaConfBaseException, HydraException)):
+    if isinstance(error, ValueError) and str(error).startswith("Config group override"):  # Hydra does not say which
+        numbers = [argument for argument in sys.argv[1:] if re.fullmatch(r"\+?[\w/]+=[-\d.]+", argument)]
+        return f"configuration: a number where a choice is asked for: {', '.join(numbers)}; see --help."
+    if isinstance(error, (OmegaConfBaseException, HydraException)):
         return f"configuration: {' '.join(str(error).split())}"
     return None
 
