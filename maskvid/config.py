@@ -15,70 +15,15 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
+from maskvid.method import MethodConfig
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, GenerateConfig, ReportConfig
-from maskvid.settings import PICTURES, PREDICTIONS, Data, Noise, Optim, Sampling
+from maskvid.settings import BackboneConfig, Data, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
 STAGES = ("vae", "segmenter", "clip", "backbone", "controlnet", "decoder", "card", "all")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 CONF = str(ROOT / "conf" if (ROOT / "conf").is_dir() else ROOT.parent / "conf")
-
-
-@dataclass
-class BackboneConfig:
-    """Arguments of `maskvid.model.Backbone`."""
-
-    path: str = bounded(MISSING, text=True)
-    config: str | None = None
-    prediction_type: str | None = bounded(None, choices=PREDICTIONS)
-    dtype: str = "float32"
-    variant: str | None = None
-    lora: str | None = None
-    lora_scale: float = 1.0
-    controlnet: str | None = None
-    control_picture: str = bounded("filled", choices=PICTURES)
-    controlnet_scale: float = bounded(1.0, low=0)
-    safety_checker: bool = True
-
-
-@dataclass
-class UNetConfig:
-    """Arguments of `maskvid.model.InflatedUNet`: the parts of the method, each of which can be switched."""
-
-    first_frame: str = "clean"
-    reference: str = MISSING
-    self_attention_strength: float | None = None
-    cross_attention_strength: float | None = None
-    subject_branch: bool = False
-    mask_input: bool = False
-    mask_pyramid: bool = False
-    first_frame_input: bool = False
-    self_query: bool = True
-    cross_query: bool = False
-    temporal_attention: str | None = None
-    temporal_conv: str | None = None
-    temporal_words: bool = False
-    gradient_checkpointing: bool = False
-
-
-@dataclass
-class MethodConfig:
-    """A method: which parts, which noise, which loss, and whether it is tuned at all.
-
-    Attributes:
-        name: What it is called in files and tables.
-        unet: Its parts.
-        noise: Where the noise of the frames comes from.
-        foreground_weight: How much more the foreground counts in the loss; 0 is the paper's.
-        trained: False samples and measures without any tuning.
-    """
-
-    name: str = MISSING
-    unet: UNetConfig = field(default_factory=UNetConfig)
-    noise: Noise = field(default_factory=Noise)
-    foreground_weight: float = bounded(0.0, low=0)
-    trained: bool = True
 
 
 @dataclass

@@ -13,10 +13,10 @@ from omegaconf import MISSING
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from maskvid.bounds import SEEDS, bounded, check_bounds
-from maskvid.config import BackboneConfig, MethodConfig
 from maskvid.errors import UserError
 from maskvid.files import json_text
-from maskvid.settings import Clips, Sampling
+from maskvid.method import MethodConfig
+from maskvid.settings import BackboneConfig, Clips, Sampling
 
 Scalar = bool | int | float | str | None
 

@@ -15,7 +15,7 @@ from lightning import Fabric
 from omegaconf import DictConfig, ListConfig
 
 from maskvid.clip import ClipBatch
-from maskvid.config import BackboneConfig, plain
+from maskvid.config import plain
 from maskvid.data import MaskVidDataModule
 from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.triples import read_triples
@@ -28,7 +28,7 @@ from maskvid.media.regular import is_folder
 from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
-from maskvid.settings import Data
+from maskvid.settings import BackboneConfig, Data
 from maskvid.train import assemble, check_precision
 
 

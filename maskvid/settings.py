@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import MISSING
+
 from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, bounded, check_bounds
 from maskvid.errors import UserError
 
@@ -124,6 +126,23 @@ class Data(Clips):
             raise UserError(f"data.validation={sets}: give {{name: folder, ...}}, or null for none.")
         if "train" in sets:
             raise UserError("data.validation names a set 'train'; that name is the training set's, choose another.")
+
+
+@dataclass
+class BackboneConfig:
+    """Arguments of `maskvid.model.Backbone`."""
+
+    path: str = bounded(MISSING, text=True)
+    config: str | None = None
+    prediction_type: str | None = bounded(None, choices=PREDICTIONS)
+    dtype: str = "float32"
+    variant: str | None = None
+    lora: str | None = None
+    lora_scale: float = 1.0
+    controlnet: str | None = None
+    control_picture: str = bounded("filled", choices=PICTURES)
+    controlnet_scale: float = bounded(1.0, low=0)
+    safety_checker: bool = True
 
 
 @dataclass(kw_only=True)

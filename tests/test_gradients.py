@@ -7,7 +7,8 @@ import torch
 from omegaconf import OmegaConf
 
 from maskvid.clip import ClipBatch
-from maskvid.config import CONF, MethodConfig
+from maskvid.config import CONF
+from maskvid.method import MethodConfig
 from maskvid.model import Backbone
 from maskvid.model.attention import REFERENCES
 from maskvid.prompt import Prompt, parse_prompt
