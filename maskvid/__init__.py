@@ -1,3 +1,15 @@
 """Mask-guided, few-shot text-to-video: draw how it moves, say what it is."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+__all__ = ["MaskVidPipeline"]
+
+
+def __getattr__(name: str) -> Any:
+    """The pipeline, imported when it is asked for: its libraries take seconds, and programs need not all of them."""
+    if name == "MaskVidPipeline":
+        from maskvid.pipeline import MaskVidPipeline
+
+        return MaskVidPipeline
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

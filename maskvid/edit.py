@@ -17,16 +17,15 @@ import torch
 from omegaconf import DictConfig
 
 from maskvid.config import CONF, register
-from maskvid.data.decode import read_clip
-from maskvid.description import Description
 from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
-from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
-from maskvid.module import MaskVidModule
+from maskvid.media.decode import read_clip
+from maskvid.media.times import evenly
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
-from maskvid.request import arithmetic, prepare, prompts_of, request, video_path
+from maskvid.request import prepare, prompts_of, request, video_path
 from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
@@ -39,12 +38,13 @@ def edit(config: DictConfig) -> list[Path]:
     Returns:
         Paths of the videos.
     """
-    module, run = prepare(config, "edit run=RUN source=clip.mp4 masks=MASKS prompt='[a zebra] gallops'.")
-    with arithmetic(config, run):
-        return _edit(config, module, run)
+    pipeline = prepare(config, "edit run=RUN source=clip.mp4 masks=MASKS prompt='[a zebra] gallops'.")
+    with pipeline.arithmetic():
+        return _edit(config, pipeline)
 
 
-def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[Path]:
+def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
+    run = pipeline.run
     refuse_given(config, ["backbone.safety_checker"], "in an edit, which paints no first frame from nothing")
     height, width = config.height or run.clips.height, config.width or run.clips.width
     num_frames, fps = config.num_frames or run.clips.num_frames, run.clips.fps
@@ -58,14 +58,14 @@ def _edit(config: DictConfig, module: MaskVidModule, run: Description) -> list[P
         config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps,
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
-    latents = module.backbone.encode_frames(frames).unsqueeze(0)
-    given = replace(request(module, config.source_prompt, masks, name="source_prompt"), latents=latents)
-    module.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
+    latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
+    given = replace(request(pipeline, config.source_prompt, masks, name="source_prompt"), latents=latents)
+    pipeline.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
-        wanted = request(module, prompt, masks)
+        wanted = request(pipeline, prompt, masks)
         [text] = wanted.prompts
-        video = module.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
+        video = pipeline.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
         sample = Sample("edited", path.stem, text, video, masks, reference=frames)

@@ -19,16 +19,14 @@ from rich.console import Console
 
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, register
-from maskvid.description import Description
 from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
-from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
-from maskvid.module import MaskVidModule
+from maskvid.media.times import evenly
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
 from maskvid.request import (
     OF_A_PAINTED_FRAME,
-    arithmetic,
     prepare,
     prompts_of,
     read_picture,
@@ -48,17 +46,15 @@ def generate(config: DictConfig) -> list[Path]:
     Returns:
         Paths of the videos.
     """
-    module, run = prepare(config, "generate run=RUN prompt='[a horse] gallops' masks=MASKS.")
-    with arithmetic(config, run):
-        return _generate(config, module, run)
+    pipeline = prepare(config, "generate run=RUN prompt='[a horse] gallops' masks=MASKS.")
+    with pipeline.arithmetic():
+        return _generate(config, pipeline)
 
 
-def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> list[Path]:
-    sampler = module.sampler
+def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
+    run, sampler = pipeline.run, pipeline.sampler
     sampler.seed = config.seed
-    _check_first_frame(config, module)
-    if sampler.sampling.first_frame == "given":  # the run's validation clips had one; here there is one or none
-        sampler.sampling.first_frame = "text_to_image" if module.backbone.controlled is None else "controlnet"
+    _check_first_frame(config, pipeline)
     size = height, width = config.height or run.clips.height, config.width or run.clips.width
     fps = run.clips.fps
     at = evenly(config.num_frames or run.clips.num_frames, fps)
@@ -66,9 +62,9 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
         config.masks, at, height, width, mask_fps=config.mask_fps,
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
-    first = None if config.first_frame is None else module.backbone.encode_frames(read_picture(config, size))
-    batches = [request(module, prompt, masks) for prompt in prompts_of(config)]
-    module.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
+    first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
+    batches = [request(pipeline, prompt, masks) for prompt in prompts_of(config)]
+    pipeline.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
     shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
     kept: dict[int, torch.Tensor] = {}
 
@@ -92,7 +88,7 @@ def _generate(config: DictConfig, module: MaskVidModule, run: Description) -> li
     return paths
 
 
-def _check_first_frame(config: DictConfig, module: MaskVidModule) -> None:
+def _check_first_frame(config: DictConfig, pipeline: MaskVidPipeline) -> None:
     """Refuse what would not be looked at.
 
     Raises:
@@ -102,7 +98,7 @@ def _check_first_frame(config: DictConfig, module: MaskVidModule) -> None:
         why = "where first_frame is a picture"
         unseen = ["sampling.first_frame", "sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
         refuse_given(config, unseen, why)
-        if module.unet.clean_frames == 0 and module.noise.start != "drift":
+        if pipeline.sampler.unet.clean_frames == 0 and pipeline.run.method.noise.start != "drift":
             refuse_given(config, ["first_frame"], "with this run's method, which makes the first frame like the others")
     elif config.sampling.first_frame == "given":
         raise UserError("sampling.first_frame=given: give the picture, first_frame=PICTURE.")

@@ -10,17 +10,17 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
-from maskvid.data.decode import decode_frames, frames_to_float, read_clip
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
 from maskvid.files import expanded
 from maskvid.masks.read import iter_masks
-from maskvid.masks.times import evenly, frame_times
 from maskvid.masks.video import read_masks
 from maskvid.media.container import VIDEO_SUFFIXES
+from maskvid.media.decode import decode_frames, frames_to_float, read_clip
 from maskvid.media.frames import iter_frames
 from maskvid.media.pictures import images_in
 from maskvid.media.regular import is_folder
+from maskvid.media.times import evenly, frame_times
 from maskvid.prompt import parse_prompt
 from maskvid.settings import FOLDER_FPS, MAX_FOREGROUND
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Fabric
 from omegaconf import DictConfig, ListConfig
 
 from maskvid.clip import ClipBatch
 from maskvid.config import plain
 from maskvid.data import MaskVidDataModule
-from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.data.triples import read_triples
-from maskvid.description import Description, read_description
+from maskvid.description import Description
 from maskvid.devices import device_of
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name
+from maskvid.media.decode import decode_frames, frames_to_float
 from maskvid.media.regular import is_folder
-from maskvid.model import Backbone, load_adapter, mix_adapters, read_adapter
+from maskvid.model import Backbone
 from maskvid.module import MaskVidModule
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
-from maskvid.settings import BackboneConfig, Data
+from maskvid.settings import Data
 from maskvid.train import assemble, check_precision
+from maskvid.tuned import load_backbone, load_weights, read_runs
 
 
 def load_run(
@@ -59,66 +59,23 @@ def load_run(
             mix.
     """
     runs = [run] if isinstance(run, (str, Path)) else list(run)
-    folders = [Path(one) / "adapter" if (Path(one) / "adapter").is_dir() else Path(one) for one in runs]
-    described = [_read_run(one, folder) for one, folder in zip(runs, folders, strict=True)]
-    # A backbone is what its fingerprint says, wherever it lay when each run was tuned.
-    for one, own in zip(runs, described, strict=True):
-        for key, part, first in (
-            ("method", own.method, described[0].method),
-            ("backbone", own.fingerprint, described[0].fingerprint),
-        ):
-            if part != first:
-                raise UserError(f"run={one}: its {key} is not that of {runs[0]}; adapters of one {key} mix.")
-    shares = [1 / len(runs)] * len(runs) if mix is None else list(mix)
-    if len(shares) != len(runs):
-        raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
-    asked = replace(
-        described[0],
-        sampling=replace(described[0].sampling, **(sampling or {})),
-        backbone=replace(described[0].backbone, **(backbone or {})),
-        clips=replace(described[0].clips, **(clips or {})),
-    )
-    if asked.backbone.dtype != "float32" and asked.precision.endswith("true"):
-        asked = replace(asked, precision="bf16-mixed")  # half precision meets the float32 adapter in mixed arithmetic
-    frozen = _load_backbone(asked.backbone, backbone or {})
-    if frozen.fingerprint != asked.fingerprint:
-        raise UserError(
-            f"run={runs[0]}: the adapter was trained on other weights than those of {asked.backbone.path!r} "
-            f"({asked.fingerprint}, here {frozen.fingerprint}); give backbone.path=PATH of those, with the run's "
-            "backbone.lora, or tune again."
-        )
+    asked = read_runs(runs, sampling=sampling, backbone=backbone, clips=clips)
+    frozen = load_backbone(asked, runs[0], backbone or {})
     try:
         module = assemble(asked, frozen)
     except UserError as error:
         raise UserError(f"run={runs[0]}: {error}") from error
-    if len(runs) == 1 and mix is None:
-        load_adapter(folders[0], module.unet)
-    else:
-        mix_adapters(folders, shares, module.unet)
+    load_weights(module.unet, runs, mix)
     if sources and asked.method.noise.start == "inversion":
-        data = clips_of(asked, {}).attach(frozen)
-        data.setup()
-        module.sampler.sources = data.sources()
+        module.sampler.sources = training_clips(asked, frozen)
     return module.eval(), asked
 
 
-def _read_run(run: str | Path, folder: Path) -> Description:
-    try:
-        return read_description(read_adapter(folder).get("run"))
-    except UserError as error:
-        raise UserError(f"run={run}: {error}") from error
-
-
-def _load_backbone(config: BackboneConfig, given: dict[str, Any]) -> Backbone:
-    """Load a run's backbone; where it is not what or where it was, say how to name another."""
-    try:
-        return Backbone(**asdict(config))
-    except UserError as error:
-        lost = next((key for key in ("lora", "controlnet") if str(error).startswith(f"backbone.{key}=")), "path")
-        if lost in given:
-            raise
-        none = ", or nothing (backbone.controlnet=) to do without" if lost == "controlnet" else ""
-        raise UserError(f"{error} That is the run's; give backbone.{lost}=PATH where it lies now{none}.") from error
+def training_clips(run: Description, backbone: Backbone) -> ClipBatch:
+    """The training clips of a run, encoded, for sampling that starts from one of them."""
+    data = clips_of(run, {}).attach(backbone)
+    data.setup()
+    return data.sources()
 
 
 def clips_of(run: Description, sets: Mapping[str, str]) -> MaskVidDataModule:
@@ -175,21 +132,7 @@ def runs_of(config: DictConfig) -> list[str]:
     return runs
 
 
-def arithmetic(config: DictConfig, run: Description) -> AbstractContextManager[Any]:
-    """The mixed precision the run was tuned in (`trainer.precision`), on the device asked for; else float32.
-
-    Raises:
-        UserError: That device cannot compute with the run's backbone.
-    """
-    check_precision(run.backbone.dtype, run.precision, device_of(config.device).type)
-    if not run.precision.endswith("mixed"):
-        return nullcontext()
-    precision: Any = run.precision
-    fabric = Fabric(accelerator=device_of(config.device).type, devices=1, precision=precision)
-    return fabric.autocast()
-
-
-def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]:
+def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
     """Check a request and load the run it names, on the device asked for.
 
     Raises:
@@ -209,28 +152,30 @@ def prepare(config: DictConfig, usage: str) -> tuple[MaskVidModule, Description]
     if config.threads:
         torch.set_num_threads(config.threads)
     generating = "data" in config
-    module, run = load_run(
+    pipeline = MaskVidPipeline.from_pretrained(
         runs,
-        mix=config.mix,
+        weights=config.mix,
         sampling=given(config.sampling),
         backbone=given(config.backbone),
         clips=clips_given(config) if generating else None,
-        sources=generating,  # an edit starts from its source
     )
-    check_control(config, module.backbone)
-    if generating and run.method.noise.start != "inversion":
+    run, sampler, backbone = pipeline.run, pipeline.sampler, pipeline.backbone
+    check_precision(run.backbone.dtype, run.precision, device.type)
+    check_control(config, backbone)
+    inverts = run.method.noise.start == "inversion"
+    if generating and not inverts:
         refuse_given(config, ["data"], "with this run, whose sampling starts from no training clip")
-    module.backbone.check_clip(
+    num_frames = config.num_frames or run.clips.num_frames
+    backbone.check_clip(
         config.height or run.clips.height,
         config.width or run.clips.width,
-        config.num_frames or run.clips.num_frames,
-        clean_frames=module.unet.clean_frames,
+        num_frames,
+        clean_frames=sampler.unet.clean_frames,
     )
-    if generating:
-        module.sampler.check_length(config.num_frames or run.clips.num_frames, window=run.clips.num_frames)
-    module.to(device)
-    module.backbone.to(device)
-    return module, run
+    if generating:  # an edit starts from its source
+        sampler.check_length(num_frames, window=run.clips.num_frames)
+        sampler.sources = training_clips(run, backbone) if inverts else None
+    return pipeline.to(device)
 
 
 OF_A_PAINTED_FRAME = tuple(
@@ -250,11 +195,13 @@ def check_control(config: DictConfig, backbone: Backbone) -> None:
         refuse_given(config, ["backbone.control_picture", "backbone.controlnet_scale"], why)
 
 
-def request(module: MaskVidModule, prompt: str, masks: torch.Tensor, *, name: str = "prompt") -> ClipBatch:
+def request(
+    model: MaskVidModule | MaskVidPipeline, prompt: str, masks: torch.Tensor, *, name: str = "prompt"
+) -> ClipBatch:
     """One clip asked for: a prompt, its subject in brackets, and masks (f, 1, H, W); `name` is the prompt's setting."""
     asked = parse_prompt(prompt, name=name)
     text = asked.text
-    embedded, subject_tokens, pooled = module.backbone.encode_text([asked])
+    embedded, subject_tokens, pooled = model.backbone.encode_text([asked])
     batch = ClipBatch(
         ids=[text],  # not its place in the list: one prompt gives one video, whatever stands beside it
         masks=masks.unsqueeze(0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
 from maskvid.settings import Noise, Sampling
 
+Embedded = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+AfterStep = Callable[[int, torch.Tensor], torch.Tensor]
 START_STEPS = 50
 """Of the inversions that Tune-A-Video and Text2Video-Zero start from, as theirs; a sampler may take far fewer."""
 
@@ -45,6 +47,7 @@ class VideoSampler:
 
     Attributes:
         sources: Training clips without prompts, for methods whose sampling starts from the noise of one.
+        negative: What guidance leads away from, as `Backbone.encode_text` gives it; None is the empty prompt.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class VideoSampler:
         self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
         self.noise, self.sampling, self.seed = noise, sampling, seed
         self.sources: ClipBatch | None = None
-        self._empty: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None] | None = None
+        self.negative: Embedded | None = None
 
     @property
     def seeds(self) -> list[int]:
@@ -97,23 +100,43 @@ class VideoSampler:
             control=control,
         )
 
-    @torch.no_grad()
     def generate(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
+        """Sample videos for prompts and masks, all frames together: frames (b, f, 3, H, W), see `latents`."""
+        return self.decode(self.latents(batch, first_frame))
+
+    @torch.no_grad()
+    def latents(
+        self,
+        batch: ClipBatch,
+        first_frame: torch.Tensor,
+        *,
+        noise: torch.Tensor | None = None,
+        after_step: AfterStep | None = None,
+    ) -> torch.Tensor:
         """Sample videos for prompts and masks, all frames together.
 
         Args:
             batch: Text, subject and masks; latents and frames are not looked at.
             first_frame: (b, c, h, w), clean scaled latents.
+            noise: (b, f, c, h, w) of unit variance to start from; None draws it, see `start`.
+            after_step: See `sample_video`.
 
         Returns:
-            Frames (b, f, 3, H, W) in [-1, 1], float32, on the model's device.
+            Scaled latents (b, f, c, h, w), on the model's device.
         """
         clean = first_frame.unsqueeze(1)[:, : self.unet.clean_frames]
-        return self._decode(self._sample(batch, clean, self._start(batch, first_frame)))
+        noise = self.start(batch, first_frame) if noise is None else noise
+        return self._sample(batch, clean, noise, after_step=after_step)
 
     @torch.no_grad()
     def stream(
-        self, batch: ClipBatch, first_frame: torch.Tensor, *, window: int, carry: int = 1
+        self,
+        batch: ClipBatch,
+        first_frame: torch.Tensor,
+        *,
+        window: int,
+        carry: int = 1,
+        after_step: AfterStep | None = None,
     ) -> Iterator[torch.Tensor]:
         """Sample videos of any length, segment after segment, see `long_video`.
 
@@ -124,6 +147,7 @@ class VideoSampler:
             first_frame: (b, c, h, w), clean scaled latents.
             window: Most frames denoised together.
             carry: Latents carried from segment to segment.
+            after_step: See `sample_video`; its steps are each segment's.
 
         Yields:
             New frames (b, n, 3, H, W) in [-1, 1]; the first piece begins with the first frame.
@@ -137,13 +161,14 @@ class VideoSampler:
             part = replace(batch, masks=batch.masks[:, indices])
             is_first = clean.shape[1] == 1
             place = () if is_first else (indices[-1],)
-            noise = self._start(part, first_frame, *place, shared=shared)
-            return self._sample(part, clean[:, : self.unet.clean_frames] if is_first else clean, noise, *place)
+            noise = self.start(part, first_frame, *place, shared=shared)
+            known = clean[:, : self.unet.clean_frames] if is_first else clean
+            return self._sample(part, known, noise, *place, after_step=after_step)
 
         num_frames = batch.masks.shape[1]
         shared = self._shared(replace(batch, masks=batch.masks[:, :window]), first_frame)
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
-            yield self._decode(latents)
+            yield self.decode(latents)
 
     def check_length(self, num_frames: int, *, window: int, carry: int = 1) -> None:
         """Refuse videos of a length that the method cannot make, before any work.
@@ -218,7 +243,7 @@ class VideoSampler:
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
         assert edited is not None
-        return self._decode(edited)
+        return self.decode(edited)
 
     def first_frame(self, batch: ClipBatch) -> torch.Tensor:
         """First frames (b, c, h, w) of videos that were given none: painted where the method looks at them."""
@@ -292,7 +317,7 @@ class VideoSampler:
 
         return denoise
 
-    def _start(
+    def start(
         self, batch: ClipBatch, first_frame: torch.Tensor, *place: int, shared: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The noise (b, f, c, h, w) that sampling starts from, a function of seed, clip and place in the video."""
@@ -343,14 +368,15 @@ class VideoSampler:
         latents = self.sources.latents
         return torch.cat([latents[torch.randint(len(latents), (1,), generator=g)] for g in generators])
 
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (b, f, c, h, w) -> frames (b, f, 3, H, W) in [-1, 1], float32."""
         return torch.stack([self.backbone.decode_latents(clip) for clip in latents])
 
     def _without_prompt(self, batch: ClipBatch) -> ClipBatch:
-        """The same clips with the empty prompt; masks stay, so that guidance strengthens the text alone."""
-        if self._empty is None:
-            self._empty = self.backbone.encode_text([Prompt("")])
-        text, subject, pooled = self._empty
+        """The same clips with the negative prompt; masks stay, so that guidance strengthens the text alone."""
+        if self.negative is None:
+            self.negative = self.backbone.encode_text([Prompt("")])
+        text, subject, pooled = self.negative
         if pooled is not None and batch.pooled is not None:
             pooled = pooled.to(batch.pooled).expand_as(batch.pooled)
         return replace(

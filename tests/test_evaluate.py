@@ -10,11 +10,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from maskvid.config import CONF
-from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.evaluate import evaluate
 from maskvid.generate import generate
+from maskvid.media.decode import decode_frames, frames_to_float
 from maskvid.metrics.background import background_psnr
 from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
 from maskvid.train import train

@@ -55,13 +55,29 @@ ROOMS = {
     "launch": set[str](),
     "sweep": {"entry"},
     "reporting": {"metrics"},
-    "request": {"config", "data", "description", "entry", "masks", "media", "model", "module", "train"},
+    "tuned": {"description", "model"},
+    "adapters": {"description", "diffusion", "model", "sampler", "tuned"},
+    "inputs": {"media"},
+    "pipeline": {"adapters", "diffusion", "inputs", "masks", "media", "sampler", "tuned"},
+    "request": {
+        "config",
+        "data",
+        "description",
+        "entry",
+        "masks",
+        "media",
+        "model",
+        "module",
+        "pipeline",
+        "train",
+        "tuned",
+    },
     "recordings": {"data", "masks", "media"},
 }
 PROGRAMS = {"dashboard", "edit", "evaluate", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
 ALLOWED = {
-    "__init__": set[str](),
+    "__init__": {"pipeline"},  # when it is asked for
     **GROUND,
     **{room: {*GROUND, *others} for room, others in ROOMS.items()},
     **dict.fromkeys(PROGRAMS, EVERYTHING),

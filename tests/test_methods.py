@@ -44,7 +44,7 @@ def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, 
     module, _ = load_run(tmp_path)
     data_free = torch.zeros(2, 4, 8, 12)
     batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
-    noise = module.sampler._start(batch, data_free)
+    noise = module.sampler.start(batch, data_free)
     assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
     assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)
 
@@ -55,7 +55,7 @@ def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_pat
     batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
     for alpha, wanted in ((0.9, 0.9), (None, 0.2)):
         module.noise.sampling_alpha = alpha
-        noise = module.sampler._start(batch, torch.zeros(2, 4, 8, 12)).double()
+        noise = module.sampler.start(batch, torch.zeros(2, 4, 8, 12)).double()
         assert noise.var().item() == pytest.approx(1, rel=0.15)
         neighbours = (noise[:, 1:] * noise[:, :-1]).mean() / noise.square().mean()
         assert neighbours.item() == pytest.approx(wanted, abs=0.05)
@@ -66,5 +66,5 @@ def test_text2video_zero_has_noise_of_its_own_however_few_steps_are_sampled(over
     module, _ = load_run(tmp_path, sampling={"num_inference_steps": 2})
     batch = request(module, "[a horse] gallops", torch.zeros(3, 1, 32, 48))
     first = torch.zeros(1, 4, 8, 12)
-    starts = [module.sampler.with_seed(seed)._start(batch, first) for seed in (1, 2)]
+    starts = [module.sampler.with_seed(seed).start(batch, first) for seed in (1, 2)]
     assert not torch.allclose(starts[0], starts[1])

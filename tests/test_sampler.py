@@ -192,6 +192,6 @@ def test_all_segments_start_from_one_training_clip(sampler, clips, monkeypatch):
     sources = []
     monkeypatch.setattr(maskvid.sampler, "invert_video", lambda *args, **_: sources.append(args[2]) or [args[2]])
     for place in ((), (9,), (17,)):
-        sampler._start(batch, first, *place)
+        sampler.start(batch, first, *place)
     assert torch.equal(sources[0], sources[1])
     assert torch.equal(sources[0], sources[2])

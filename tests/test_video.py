@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from maskvid.data.decode import decode_frames
 from maskvid.errors import UserError
+from maskvid.media.decode import decode_frames
 from maskvid.video import (
     MARGIN,
     Sample,

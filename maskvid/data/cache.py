@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save_file
 
 from maskvid.checksum import checksum
-from maskvid.data.decode import DECODE_VERSION, frames_to_float, stream_frames
 from maskvid.data.triples import Triple
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, expanded
+from maskvid.media.decode import DECODE_VERSION, frames_to_float, stream_frames
 from maskvid.media.frames import frame_count
 from maskvid.media.pictures import images_in
 from maskvid.prompt import Prompt

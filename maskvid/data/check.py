@@ -19,11 +19,11 @@ from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import iter_masks
-from maskvid.masks.resample import resize_crop
 from maskvid.masks.stack import MaskStack
-from maskvid.masks.times import evenly, following, frame_times, num_starts, rate_of
 from maskvid.media.frames import measure
 from maskvid.media.pictures import frame_number, images_in
+from maskvid.media.resample import resize_crop
+from maskvid.media.times import evenly, following, frame_times, num_starts, rate_of
 from maskvid.prompt import Prompt
 from maskvid.settings import Requirements
 

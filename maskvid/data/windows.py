@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData
 from maskvid.data.check import CheckedClip, Requirements
-from maskvid.data.decode import frames_at, frames_to_float
 from maskvid.data.sampler import clip_at, generator_at
 from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
 from maskvid.masks.stack import MaskStack
-from maskvid.masks.times import num_starts, window
 from maskvid.masks.video import to_float
+from maskvid.media.decode import frames_at, frames_to_float
+from maskvid.media.times import num_starts, window
 
 
 @dataclass(frozen=True)

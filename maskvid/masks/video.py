@@ -12,9 +12,9 @@ from maskvid.errors import UserError
 from maskvid.files import expanded
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import count_masks, iter_masks
-from maskvid.masks.resample import pick
-from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.pictures import IMAGE_SUFFIXES
+from maskvid.media.resample import pick
+from maskvid.media.times import covered, frame_times, rate_of, shown_at
 from maskvid.settings import MAX_FOREGROUND
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
@@ -62,6 +64,8 @@ class Backbone:
             is pickled or does not fit `config`; the ControlNet was made for another.
     """
 
+    controlled: Any
+
     def __init__(
         self,
         path: str,
@@ -95,26 +99,52 @@ class Backbone:
             raise UserError(
                 f"backbone.path={path!r} lacks {', '.join(missing)}: give a Stable-Diffusion-class pipeline."
             )
-        refuse_unlike(self.pipeline, path)
-        for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
-            if getattr(self.pipeline, part, None) is not None:
-                refuse_broken(getattr(self.pipeline, part), f"backbone.path={path!r}: {part}")
-        self.pipeline.set_progress_bar_config(disable=True)
-        if self.dtype == torch.float16 and self.pipeline.vae.config.get("force_upcast"):
-            self.pipeline.vae.float()  # its activations overflow float16, as diffusers knows of SDXL's
+        self._check()
         if lora is not None:
             add_lora(self.pipeline, lora, lora_scale)
-        for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
-            module = getattr(self.pipeline, part, None)
-            if module is not None:
-                module.requires_grad_(False).eval()
-        self.fingerprint = fingerprint(self.pipeline)
+        self._freeze()
         self.known_words = read_known_words(Path(source))
         self.control_picture, self.controlnet_scale = control_picture, controlnet_scale
-        self.controlled: Any = None
         if controlnet is not None:
             control.control_picture(torch.zeros(1, 1, 4, 4), control_picture)  # refuses unknown kinds now
             self.controlled = control.load_control(controlnet, self.pipeline, variant=variant)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Backbone:
+        """A backbone of parts that are loaded already, by the names that pipelines of diffusers give them.
+
+        Raises:
+            UserError: They make no Stable-Diffusion-class pipeline.
+        """
+        kind = StableDiffusionPipeline if parts.get("text_encoder_2") is None else StableDiffusionXLPipeline
+        known = inspect.signature(kind).parameters
+        options: dict[str, Any] = {"requires_safety_checker": False} if "requires_safety_checker" in known else {}
+        backbone = cls.__new__(cls)
+        backbone.path, backbone.dtype = "the parts given", parts["unet"].dtype
+        backbone.pipeline = kind(**{name: part for name, part in parts.items() if name in known}, **options)
+        backbone._check()
+        backbone._freeze()
+        backbone.known_words = frozenset()
+        backbone.control_picture, backbone.controlnet_scale = "filled", 1.0
+        return backbone
+
+    def _check(self) -> None:
+        refuse_unlike(self.pipeline, self.path)
+        for name, module in self._modules():
+            refuse_broken(module, f"backbone.path={self.path!r}: {name}")
+
+    def _freeze(self) -> None:
+        self.pipeline.set_progress_bar_config(disable=True)
+        if self.dtype == torch.float16 and self.pipeline.vae.config.get("force_upcast"):
+            self.pipeline.vae.float()  # its activations overflow float16, as diffusers knows of SDXL's
+        for _, module in self._modules():
+            module.requires_grad_(False).eval()
+        self.fingerprint = fingerprint(self.pipeline)
+        self.controlled = None
+
+    def _modules(self) -> list[tuple[str, Any]]:
+        names = ("unet", "vae", "text_encoder", "text_encoder_2")
+        return [(name, part) for name in names if (part := getattr(self.pipeline, name, None)) is not None]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backbone:
         """Frozen, hence shared."""

@@ -10,6 +10,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from maskvid.errors import UserError
 from maskvid.model import peers
@@ -105,6 +106,8 @@ class InflatedUNet(nn.Module):
         self.vae_scale_factor = vae_scale_factor
         self.guide = Guide(first_steered=1 if first_frame == "clean" else 0)
         self.steering = nn.ModuleDict()
+        self._before = (dict(unet.attn_processors), unet.is_gradient_checkpointing)
+        self._hooks: list[RemovableHandle] = []
         processors: dict[str, Any] = {}
         for name, attn in _attentions(unet):
             key = name.replace(".", "-")
@@ -119,11 +122,11 @@ class InflatedUNet(nn.Module):
         unet.set_attn_processor(processors)
         if mask_input:
             conv_in = self._new("mask_input", MaskInput, unet.conv_in.out_channels, factor=vae_scale_factor)
-            unet.conv_in.register_forward_hook(_Hook(self.guide, conv_in, None))
+            self._hook(unet.conv_in, _Hook(self.guide, conv_in, None))
         if first_frame_input:
             channels = unet.config.in_channels, unet.conv_in.out_channels
             first = self._new("first_frame_input", FirstFrameInput, *channels)
-            unet.conv_in.register_forward_hook(_FirstFrameHook(self.guide, first))
+            self._hook(unet.conv_in, _FirstFrameHook(self.guide, first))
         for name, block in unet.named_modules():
             if isinstance(block, Transformer2DModel):
                 channels, key = block.config.in_channels, name.replace(".", "-")
@@ -140,19 +143,22 @@ class InflatedUNet(nn.Module):
                         groups=unet.config.norm_num_groups,
                         text_width=unet.config.cross_attention_dim if temporal_words else None,
                     )
-                block.register_forward_hook(_Hook(self.guide, mask_layer, temporal_layer))
+                self._hook(block, _Hook(self.guide, mask_layer, temporal_layer))
         if temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
                 companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
-                conv.register_forward_hook(_PeerHook(self.guide, companion))
+                self._hook(conv, _PeerHook(self.guide, companion))
         if temporal_attention == "full":
             for name, inner in peers.transformer_blocks(unet).items():
                 over_frames = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
-                inner.register_forward_hook(_PeerHook(self.guide, over_frames))
+                self._hook(inner, _PeerHook(self.guide, over_frames))
         self.sees_masks = mask_input or mask_pyramid or subject_branch
         self.sees_masks |= self_attention_strength is not None or cross_attention_strength is not None
         if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+
+    def _hook(self, module: nn.Module, hook: Callable[..., Any]) -> None:
+        self._hooks.append(module.register_forward_hook(hook))
 
     def _new(self, key: str, kind: Callable[..., Layer], *args: Any, **kwargs: Any) -> Layer:
         """Add a layer to the steering, its random start a function of its key."""
@@ -225,6 +231,17 @@ class InflatedUNet(nn.Module):
         """Lend the untouched 2-D U-Net, for example to a text-to-image pipeline."""
         self.guide.clear()
         yield self.unet
+
+    def restore(self) -> UNet2DConditionModel:
+        """Give the 2-D U-Net back as it came, with its own processors and no hook of ours; nothing is inflated then."""
+        self.guide.clear()
+        for hook in self._hooks:
+            hook.remove()
+        processors, checkpointing = self._before
+        self.unet.set_attn_processor(dict(processors))
+        if self.unet.is_gradient_checkpointing and not checkpointing:
+            self.unet.disable_gradient_checkpointing()
+        return self.unet
 
     def train(self, mode: bool = True) -> InflatedUNet:
         """Only the steering is trained; the frozen U-Net trains just so far as gradient checkpointing asks for it."""

@@ -10,8 +10,8 @@ import torch
 
 from maskvid.data import cache as cache_module
 from maskvid.data.cache import EncodedData, TensorCache, content_hash
-from maskvid.data.decode import decode_frames, frames_to_float
 from maskvid.errors import UserError
+from maskvid.media.decode import decode_frames, frames_to_float
 from maskvid.prompt import Prompt
 from tests.data.tiny import HEIGHT, WIDTH, AverageEncoder, make_frames, write_mp4, write_pictures
 

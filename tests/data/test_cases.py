@@ -11,8 +11,8 @@ import pytest
 
 from maskvid.data.check import check_sets
 from maskvid.errors import UserError
-from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
+from maskvid.media.times import evenly
 from maskvid.model import Backbone
 from maskvid.settings import Requirements
 

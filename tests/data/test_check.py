@@ -3,7 +3,7 @@ import pytest
 
 from maskvid.data.check import check_sets, enforce
 from maskvid.errors import UserError
-from maskvid.masks.times import window
+from maskvid.media.times import window
 from maskvid.settings import Requirements
 from tests.data.tiny import FRAMES, make_frames, make_masks, write_mp4, write_pictures, write_triple
 

@@ -6,10 +6,10 @@ from PIL import Image
 from maskvid.errors import UserError
 from maskvid.masks.check import mask_faults
 from maskvid.masks.read import iter_masks
-from maskvid.masks.resample import resize_crop
-from maskvid.masks.times import evenly
 from maskvid.masks.video import read_masks
 from maskvid.media.frames import frame_count, iter_frames
+from maskvid.media.resample import resize_crop
+from maskvid.media.times import evenly
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_pictures
 
 

@@ -236,7 +236,7 @@ def test_masks_of_film_size_take_no_more_memory_than_a_few_frames(tmp_path):
     masks[:, 500:900, 500:900] = 255
     np.savez_compressed(tmp_path / "m.npz", masks=masks)
     program = (
-        "import resource, sys; from pathlib import Path; from maskvid.masks.times import evenly;"
+        "import resource, sys; from pathlib import Path; from maskvid.media.times import evenly;"
         "from maskvid.masks.video import read_masks; before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "read_masks(Path(sys.argv[1]), evenly(24, 8), 320, 512, mask_fps=8);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

@@ -80,7 +80,7 @@ def test_training_and_sampling_drop_the_prompt_alike(backbone, overrides, triple
     data.setup()
     dropped = next(iter(data.train_dataloader()))
     sampler = object.__new__(VideoSampler)
-    sampler.backbone, sampler._empty = backbone, None
+    sampler.backbone, sampler.negative = backbone, None
     unconditional = sampler._without_prompt(next(iter(data.val_dataloader()[0])))
     for name in ("text", "subject"):
         assert torch.equal(getattr(dropped, name)[0], getattr(unconditional, name)[0])

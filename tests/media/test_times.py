@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from maskvid.errors import UserError
-from maskvid.masks.times import covered, evenly, following, frame_times, num_starts, shown_at, window
+from maskvid.media.times import covered, evenly, following, frame_times, num_starts, shown_at, window
 from tests.data.tiny import make_frames, make_masks, write_pictures
 
 

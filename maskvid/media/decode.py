@@ -10,9 +10,9 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.files import expanded
-from maskvid.masks.resample import pick, resize_crop
-from maskvid.masks.times import covered, frame_times, rate_of, shown_at
 from maskvid.media.frames import frame_count, iter_frames
+from maskvid.media.resample import pick, resize_crop
+from maskvid.media.times import covered, frame_times, rate_of, shown_at
 
 DECODE_VERSION = 3
 """Raise it when decoding changes the numbers it returns: cached latents are then encoded anew."""

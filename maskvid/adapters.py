@@ -1,0 +1,193 @@
+"""Adapters on a pipeline: read with their backbone, mixed, saved and taken off again."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from maskvid.description import Description
+from maskvid.diffusion.scheduler import make_scheduler
+from maskvid.errors import UserError
+from maskvid.model import Backbone, InflatedUNet
+from maskvid.model.adapter import DESCRIPTION, WEIGHTS
+from maskvid.sampler import VideoSampler
+from maskvid.tuned import adapter_folder, check_fingerprint, load_backbone, load_weights, read_runs
+
+ADAPTER = "adapter"
+"""Folder of the adapter within a run directory, and within a saved pipeline."""
+
+
+class Steered:
+    """What `MaskVidPipeline` is beside a `DiffusionPipeline`: a backbone whose U-Net adapters steer."""
+
+    components: dict[str, Any]
+    register_modules: Any
+    scheduler: Any
+
+    def _hold(self, backbone: Backbone | None) -> None:
+        self._backbone = backbone
+        self._adapters: dict[str, tuple[Path, float]] = {}
+        self._inflated: InflatedUNet | None = None
+        self._sampler: VideoSampler | None = None
+        self._run: Description | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path | Sequence[str | Path],
+        *,
+        weights: Sequence[float] | None = None,
+        dtype: torch.dtype | None = None,
+        backbone: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        clips: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Load what was saved, or a tuned run with the backbone that it names.
+
+        Args:
+            path: What `save_pretrained` wrote, a run directory, or an adapter's folder; of several, the adapters mix.
+            weights: How much of each; None shares equally.
+            dtype: Of the backbone's weights; the adapter's are float32. None takes the run's.
+            backbone: What is otherwise now of the backbone's arguments, see `maskvid.model.Backbone`, for example
+                `{"path": "/models/sd15"}`.
+            sampling: What is otherwise of the run's sampling settings, see `maskvid.settings.Sampling`.
+            clips: What is otherwise of its clips, see `maskvid.settings.Clips`.
+
+        Raises:
+            UserError: There is no adapter, or its backbone is missing or another one.
+        """
+        given = dict(backbone or {})
+        if dtype is not None:
+            given["dtype"] = str(dtype).removeprefix("torch.")
+        runs = [path] if isinstance(path, (str, Path)) else list(path)
+        if (Path(runs[0]) / "model_index.json").is_file():
+            given.setdefault("path", str(runs[0]))
+        run = read_runs(runs, sampling=sampling, backbone=given, clips=clips)
+        shares = [1 / len(runs)] * len(runs) if weights is None else list(weights)
+        if len(shares) != len(runs):
+            raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
+        loaded = load_backbone(run, runs[0], given)
+        parts = {name: part for name, part in loaded.pipeline.components.items() if name != "controlnet"}
+        pipeline = cls(**parts)
+        pipeline._backbone = loaded
+        pipeline._adapters = {str(one): (adapter_folder(one), share) for one, share in zip(runs, shares, strict=True)}
+        try:
+            pipeline._steer(run)
+        except UserError as error:
+            raise UserError(f"run={runs[0]}: {error}") from error
+        return pipeline
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Write the backbone as diffusers does, so that every program for it reads it, and the adapter beside it.
+
+        Args:
+            save_directory: Made if it does not exist.
+            kwargs: Of diffusers' own, for example `variant="fp16"`.
+
+        Raises:
+            UserError: Several adapters are mixed, or none is loaded.
+        """
+        if [weight for _, weight in self._adapters.values()] != [1.0]:
+            raise UserError("save_pretrained: load one adapter, with weight 1; a mixture is not saved.")
+        self.backbone.pipeline.save_pretrained(save_directory, **kwargs)
+        [(folder, _)] = self._adapters.values()
+        target = Path(save_directory) / ADAPTER
+        target.mkdir(exist_ok=True)
+        for name in (WEIGHTS, DESCRIPTION):
+            shutil.copyfile(folder / name, target / name)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen parts: encoding, decoding, painting of first frames."""
+        if self._backbone is None:
+            self._backbone = Backbone.of(self.components)
+        return self._backbone
+
+    @property
+    def run(self) -> Description:
+        """What the loaded adapter says of the run that it came from: sizes, frame rate, method.
+
+        Raises:
+            UserError: None is loaded.
+        """
+        if self._run is None:
+            raise UserError("there is no adapter, and nothing steers; call load_adapter(PATH) first.")
+        return self._run
+
+    @property
+    def sampler(self) -> VideoSampler:
+        """What samples; `run` says by which settings."""
+        assert self.run
+        assert self._sampler is not None
+        return self._sampler
+
+    def load_adapter(self, path: str | Path, weight: float = 1.0, *, name: str | None = None) -> None:
+        """Steer the U-Net by an adapter; further ones of the same method mix, see `set_adapters`.
+
+        Args:
+            path: Run directory or adapter folder.
+            weight: How much of what it has learnt.
+            name: To call it by; None takes the path.
+
+        Raises:
+            UserError: It is no adapter, of another backbone, or of another method than those loaded.
+        """
+        folder = adapter_folder(path)
+        run = read_runs([*(folder for folder, _ in self._adapters.values()), folder])
+        check_fingerprint(run, self.backbone, path)
+        before = dict(self._adapters)
+        self._adapters[name or str(path)] = (folder, weight)
+        try:
+            self._steer(run)
+        except UserError:
+            self._adapters = before
+            raise
+
+    def set_adapters(self, names: Sequence[str], weights: Sequence[float]) -> None:
+        """Mix the adapters that are loaded.
+
+        Args:
+            names: As they were loaded.
+            weights: One for each; those not named count nothing.
+
+        Raises:
+            UserError: A name is unknown.
+        """
+        if unknown := sorted(set(names) - self._adapters.keys()):
+            raise UserError(f"names: there is no adapter {unknown[0]!r}, but {', '.join(self._adapters)}.")
+        chosen = dict(zip(names, weights, strict=True))
+        self._adapters = {name: (folder, chosen.get(name, 0.0)) for name, (folder, _) in self._adapters.items()}
+        self._steer(self.run)
+
+    def unload_adapter(self) -> None:
+        """Take all adapters off: the U-Net is the 2-D one that it was."""
+        if self._inflated is not None:
+            self._inflated.restore()
+            self.register_modules(scheduler=self.backbone.scheduler)
+        self._hold(self._backbone)
+
+    def _steer(self, run: Description) -> None:
+        """Inflate the U-Net anew, load the adapters and make the sampler."""
+        if self._inflated is not None:
+            self._inflated.restore()
+        frozen = self.backbone
+        inflated = InflatedUNet(frozen.unet, vae_scale_factor=frozen.vae_scale_factor, **asdict(run.method.unet))
+        folders = [folder for folder, _ in self._adapters.values()]
+        shares = [weight for _, weight in self._adapters.values()]
+        load_weights(inflated, folders, None if shares == [1.0] else shares)
+        inflated.steering.to(frozen.unet.device)
+        schedule = frozen.scheduler.config
+        self.register_modules(scheduler=make_scheduler(run.scheduler.name, schedule=schedule, **run.scheduler.settings))
+        sampling = copy.copy(run.sampling)
+        if sampling.first_frame == "given":  # as validation clips have theirs; here there is a picture or none
+            sampling.first_frame = "text_to_image" if frozen.controlled is None else "controlnet"
+        self._inflated, self._run = inflated.eval(), run
+        self._sampler = VideoSampler(
+            inflated, frozen, self.scheduler, noise=run.method.noise, sampling=sampling, seed=run.seed
+        )
