@@ -35,6 +35,11 @@ def read_json(path: str | Path, *, largest: int = LARGEST) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     if len(content) > largest:
         raise UserError(f"{path} has more than {largest} bytes, which no file of its kind has.")
+    return parse_json(content, path)
+
+
+def parse_json(content: bytes | str, path: str | Path) -> Any:
+    """JSON of a bounded length, as `read_json` reads it; `path` names it in messages."""
     try:
         found = json.loads(content)  # ValueError: also of integers with thousands of digits
         json.dumps(found, ensure_ascii=False).encode()  # ValueError: halves of a pair of surrogates

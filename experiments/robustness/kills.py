@@ -7,6 +7,9 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+from safetensors.numpy import load_file
+
 from experiments.robustness.case import ACCEPTED, MISREAD, SILENT, Case, Play, Verdict, half_files, message
 from experiments.robustness.forks import Launch, Strike
 from experiments.robustness.programs import training
@@ -59,7 +62,8 @@ def killed(run: Path, signum: int, moment: str, reached: Callable[[Path], bool])
         if left := half_files(folder, {}):
             return Verdict(MISREAD, f"left over: {', '.join(left)}")
         adapter = Path("adapter", "adapter.safetensors")
-        if (folder / "run" / adapter).read_bytes() != (run / adapter).read_bytes():
+        ours, theirs = load_file(folder / "run" / adapter), load_file(run / adapter)
+        if any(not np.array_equal(value, theirs[name]) for name, value in ours.items()):
             return Verdict(MISREAD, "other weights than those of the run that nobody ended")
         return Verdict(ACCEPTED, message(ended))
 

@@ -1,7 +1,8 @@
-"""The adapter file: the trained part alone, megabytes, in safetensors beside a JSON of what it belongs to."""
+"""The adapter file: the trained part alone, megabytes; what it belongs to is in its header, and in a JSON beside it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,20 @@ from safetensors.torch import save_file
 from maskvid.checksum import checksum
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
-from maskvid.json_reading import read_mapping
+from maskvid.json_reading import parse_json, read_mapping
 from maskvid.model.inflate import InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
 FORMAT = 3
 """Of adapters: 1 counted windows in source frames, 2 held the whole configuration."""
+HEADER = "maskvid"
+"""Key of the description in the header of the weights, so that the one file is enough."""
+LARGEST = 2**22  # bytes of that header
 
 
 def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], description: dict[str, Any]) -> Path:
-    """Write `adapter.safetensors` and `adapter.json`, each whole or not at all.
+    """Write `adapter.safetensors`, which has the description in its header, too, and `adapter.json`, each whole.
 
     Args:
         folder: Made if it does not exist.
@@ -42,15 +46,40 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     broken = [name for name, value in weights.items() if not value.isfinite().all()]
     if broken:
         raise UserError(f"adapter={folder}: {broken[0]} is not finite after this training, and nothing is written.")
+    text = json_text({"format": FORMAT, "weights": checksum(weights), "run": description})
     with atomic_write(folder / WEIGHTS) as path:
-        save_file(weights, path)
+        save_file(weights, path, metadata={HEADER: text, **_modelspec(description)})
+        _sort_header(path)
     with atomic_write(folder / DESCRIPTION) as path:
-        path.write_text(json_text({"format": FORMAT, "weights": checksum(weights), "run": description}))
+        path.write_text(text)
     return folder / WEIGHTS
 
 
+def _modelspec(description: dict[str, Any]) -> dict[str, str]:
+    """What tools of the field show of a model file (https://github.com/Stability-AI/ModelSpec)."""
+    run = {part: description.get(part) for part in ("backbone", "method", "clips")}
+    backbone, method, clips = (part if isinstance(part, dict) else {} for part in run.values())
+    return {
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": "stable-diffusion/maskvid",
+        "modelspec.implementation": "maskvid",
+        "modelspec.title": f"{method.get('name', 'maskvid')} on {backbone.get('path', 'a backbone')}",
+        "modelspec.resolution": f"{clips.get('width', '?')}x{clips.get('height', '?')}",
+        "modelspec.license": "Apache-2.0",
+    }
+
+
+def _sort_header(path: Path) -> None:
+    """Write the header's keys in order: the library's order is another each time, and same runs make same files."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
+
+
 def read_adapter(folder: str | Path) -> dict[str, Any]:
-    """Read the description beside the weights.
+    """Read the description beside the weights, or in their header where they are alone.
 
     Returns:
         `format`, `weights` (their checksum) and `run`, which nobody has looked at yet: see `maskvid.description`.
@@ -59,11 +88,11 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
         UserError: The folder holds no whole adapter, or one of another format.
     """
     folder = Path(folder)
-    for name in (WEIGHTS, DESCRIPTION):
-        if not (folder / name).is_file():
-            raise UserError(f"adapter={folder}: no {name} there; give the folder that a training run wrote.")
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"adapter={folder}: no {WEIGHTS} there; give the folder that a training run wrote.")
+    beside = (folder / DESCRIPTION).is_file()
     try:
-        description = read_mapping(folder / DESCRIPTION)
+        description = read_mapping(folder / DESCRIPTION) if beside else _in_header(folder / WEIGHTS)
     except UserError as error:
         raise UserError(f"adapter={folder}: {error} Copy the adapter again.") from error
     written = description.get("format", 1)
@@ -73,6 +102,24 @@ def read_adapter(folder: str | Path) -> dict[str, Any]:
             "again, or use the version that wrote it."
         )
     return description
+
+
+def _in_header(path: Path) -> dict[str, Any]:
+    with path.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+    if length > LARGEST:
+        raise UserError(f"{path} has a header of {length} bytes, which no adapter has.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(HEADER)
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged ({error}).") from error
+    if text is None:
+        raise UserError(f"{path} does not say what it belongs to, and there is no {DESCRIPTION} beside it.")
+    found = parse_json(text, path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: its description is no mapping.")
+    return found
 
 
 def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from maskvid.checksum import checksum
@@ -44,6 +45,24 @@ def test_an_adapter_is_float32_whatever_the_run_computed_in(tmp_path):
     fresh = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4)
     load_adapter(tmp_path, fresh)
     assert {value.dtype for value in fresh.steering.state_dict().values()} == {torch.float32}
+
+
+def test_the_weights_alone_say_what_they_belong_to_and_same_weights_are_the_same_file(tmp_path):
+    video = tuned()
+    path = save_adapter(tmp_path / "a", video.steering.state_dict(), {"steps": 7})
+    again = save_adapter(tmp_path / "b", video.steering.state_dict(), {"steps": 7})
+    assert path.read_bytes() == again.read_bytes()
+    (tmp_path / "a" / "adapter.json").unlink()
+    assert load_adapter(tmp_path / "a", tuned())["run"] == {"steps": 7}
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata()["modelspec.sai_model_spec"] == "1.0.0"
+    save_file(video.steering.state_dict(), path)
+    with pytest.raises(UserError, match="does not say what it belongs to"):
+        load_adapter(tmp_path / "a", tuned())
+    for text, words in (("[" * 10_000, "nested"), ("[]", "no mapping"), ("{", "not valid JSON")):
+        save_file(video.steering.state_dict(), path, metadata={"maskvid": text})
+        with pytest.raises(UserError, match=words):
+            load_adapter(tmp_path / "a", tuned())
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path):
@@ -127,7 +146,7 @@ def test_a_write_that_fails_leaves_the_former_adapter(tmp_path, monkeypatch):
     path = save_adapter(tmp_path, video.steering.state_dict(), {"steps": 1})
     before = path.read_bytes()
 
-    def full(tensors, filename):
+    def full(tensors, filename, metadata=None):
         filename.write_bytes(b"half")
         raise OSError("No space left on device")
 
