@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from maskvid.description import Description
 from maskvid.diffusion.scheduler import make_scheduler
-from maskvid.errors import UserError
+from maskvid.errors import UserError, said
 from maskvid.model import Backbone, InflatedUNet
 from maskvid.model.adapter import DESCRIPTION, WEIGHTS
 from maskvid.sampler import VideoSampler
@@ -51,7 +54,8 @@ class Steered:
         """Load what was saved, or a tuned run with the backbone that it names.
 
         Args:
-            path: What `save_pretrained` wrote, a run directory, or an adapter's folder; of several, the adapters mix.
+            path: What `save_pretrained` wrote, a run directory, an adapter's folder, or the hub id of one; of several,
+                the adapters mix.
             weights: How much of each; None shares equally.
             dtype: Of the backbone's weights; the adapter's are float32. None takes the run's.
             backbone: What is otherwise now of the backbone's arguments, see `maskvid.model.Backbone`, for example
@@ -65,7 +69,7 @@ class Steered:
         given = dict(backbone or {})
         if dtype is not None:
             given["dtype"] = str(dtype).removeprefix("torch.")
-        runs = [path] if isinstance(path, (str, Path)) else list(path)
+        runs = [_fetched(one) for one in ([path] if isinstance(path, (str, Path)) else path)]
         if (Path(runs[0]) / "model_index.json").is_file():
             given.setdefault("path", str(runs[0]))
         run = read_runs(runs, sampling=sampling, backbone=given, clips=clips)
@@ -138,7 +142,7 @@ class Steered:
         Raises:
             UserError: It is no adapter, of another backbone, or of another method than those loaded.
         """
-        folder = adapter_folder(path)
+        folder = adapter_folder(_fetched(path))
         run = read_runs([*(folder for folder, _ in self._adapters.values()), folder])
         check_fingerprint(run, self.backbone, path)
         before = dict(self._adapters)
@@ -191,3 +195,17 @@ class Steered:
         self._sampler = VideoSampler(
             inflated, frozen, self.scheduler, noise=run.method.noise, sampling=sampling, seed=run.seed
         )
+
+
+def _fetched(path: str | Path) -> str | Path:
+    """A path as it is; the text of a hub id, `USER/NAME` where there is no folder USER, as the folder it comes to.
+
+    Raises:
+        UserError: The hub has no such thing, or cannot be reached.
+    """
+    if isinstance(path, Path) or re.fullmatch(r"[\w-]+/[\w.-]+", path) is None or Path(path).parent.exists():
+        return path
+    try:
+        return Path(snapshot_download(path, allow_patterns=["*.safetensors", "*.json", "*.txt"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(f"{path}: there is no such folder, and the hub does not give it: {said(error)}") from error

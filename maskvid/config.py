@@ -16,7 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.method import MethodConfig
-from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, GenerateConfig, ReportConfig
+from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, ExportConfig, GenerateConfig, ReportConfig
 from maskvid.settings import BackboneConfig, Data, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
@@ -130,6 +130,7 @@ def register() -> None:
     store.store(name="edit_schema", node=EditConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
     store.store(name="report_schema", node=ReportConfig)
+    store.store(name="export_schema", node=ExportConfig)
     store.store(name="dashboard_schema", node=DashboardConfig)
     store.store(name="pretrain_schema", node=PretrainConfig)
 

@@ -153,7 +153,7 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
         torch.set_num_threads(config.threads)
     generating = "data" in config
     pipeline = MaskVidPipeline.from_pretrained(
-        runs,
+        [Path(run) for run in runs],  # a run directory that is misspelt is not looked for on the hub
         weights=config.mix,
         sampling=given(config.sampling),
         backbone=given(config.backbone),

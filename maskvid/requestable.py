@@ -236,6 +236,27 @@ class ReportConfig:
 
 
 @dataclass
+class ExportConfig:
+    """Root of `python -m maskvid.export`.
+
+    Attributes:
+        run: Run directory of a training.
+        out: Folder for what others get; null makes `export` in the run directory.
+        overwrite: Whether what is in that folder is replaced.
+        base: Hub id of the backbone, for others; null names the run's own path.
+        license: Of the weights, by the hub's name of it.
+        push: `USER/NAME` on the hub to upload to; null uploads nothing.
+    """
+
+    run: str = bounded(MISSING, text=True)
+    out: str | None = bounded(None, text=True)
+    overwrite: bool = False
+    base: str | None = bounded(None, text=True)
+    license: str = bounded("apache-2.0", text=True)
+    push: str | None = bounded(None, text=True)
+
+
+@dataclass
 class DashboardConfig:
     """Root of `python -m maskvid.dashboard`.
 

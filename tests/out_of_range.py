@@ -107,6 +107,10 @@ REPORT: Table = {
     "runs": (*PATH, "5", "{clips}", "{clips}/one.mp4"), "out": ("{clips}/one.mp4", "''"), "clips": ("-1", "1.5"),
     "columns": ("[beauty]", "5"), "plots": ("maybe",), "title": ("''",),
 }  # fmt: skip
+EXPORT: Table = {
+    "run": ("''", "/nowhere", "{clips}", "{clips}/one.mp4"), "out": ("''", "{clips}/one.mp4"), "base": ("''",),
+    "license": ("''",), "push": ("''",), "overwrite": ("maybe",), "no_such_key": ("1",),
+}  # fmt: skip
 DASHBOARD: Table = {
     "entity": ("''", "[]", "{}"),
     "project": ("''",),
@@ -174,6 +178,7 @@ def good_requests(paths: Paths) -> dict[str, tuple[str, tuple[str, ...], Table]]
         ),
         "train": ("train", train, TRAIN),
         "report": ("report", (f"runs={paths.scores}", f"out={paths.new}"), REPORT),
+        "export": ("export", (f"run={paths.run}", f"out={paths.new}"), EXPORT),
         "dashboard": ("dashboard", ("entity=nobody",), DASHBOARD),
         "pretrain": ("pretrain", ("stage=card", f"assets={paths.new}", f"runs={paths.new}"), PRETRAIN),
     }

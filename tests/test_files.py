@@ -43,7 +43,8 @@ def test_all_json_is_written_by_one_function():
         "files.py",
         "data/cache.py",
         "json_reading.py",
-"model/adapter.py",         "model/fingerprint.py",
+        "model/adapter.py",
+        "model/fingerprint.py",
     }  # these digest or check it, and write no file
 
 

@@ -74,7 +74,7 @@ ROOMS = {
     },
     "recordings": {"data", "masks", "media"},
 }
-PROGRAMS = {"dashboard", "edit", "evaluate", "generate", "pretrain", "report", "train"}
+PROGRAMS = {"dashboard", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
 ALLOWED = {
     "__init__": {"pipeline"},  # when it is asked for

@@ -42,7 +42,9 @@ def test_what_works_passes():
         assert answer(program, list(arguments)) is None, name
 
 
-@pytest.mark.parametrize("program", ["generate", "edit", "evaluate", "train", "report", "dashboard", "pretrain"])
+@pytest.mark.parametrize(
+    "program", ["generate", "edit", "evaluate", "train", "report", "export", "dashboard", "pretrain"]
+)
 def test_every_key_is_refused_by_its_name(program):
     mine = []
     for _, other, arguments in requests(PATHS):

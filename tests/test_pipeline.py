@@ -290,6 +290,19 @@ assert not {{"hydra", "lightning", "wandb"}} & sys.modules.keys(), "the programs
     assert StableDiffusionPipeline.from_pretrained(tmp_path / "saved").unet is not None  # what it is to others
 
 
+def test_a_hub_id_is_fetched_and_what_is_not_there_is_a_sentence(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("maskvid.adapters.snapshot_download", lambda name, **_: str(run))
+    assert MaskVidPipeline.from_pretrained("somebody/horse").run.clips.num_frames == 3
+
+    def gone(name, **_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("maskvid.adapters.snapshot_download", gone)
+    with pytest.raises(UserError, match="somebody/horse: there is no such folder, and the hub does not give it: no"):
+        MaskVidPipeline.from_pretrained("somebody/horse")
+
+
 def test_a_mixture_is_not_saved(pipe, other, tmp_path):
     pipe.load_adapter(other)
     with pytest.raises(UserError, match="a mixture is not saved"):
