@@ -17,7 +17,7 @@ from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.method import MethodConfig
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, ExportConfig, GenerateConfig, ReportConfig
-from maskvid.settings import BackboneConfig, Data, Optim, Sampling
+from maskvid.settings import BackboneConfig, BackbonePreset, Data, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
 # A clone keeps conf/ beside the package, a wheel carries it inside.
@@ -35,7 +35,7 @@ class TrainConfig:
 
     Attributes:
         data: The clips.
-        backbone: The frozen text-to-image model.
+        backbone: The frozen text-to-image model, and every number that depends on it.
         method: What is tuned, and on which loss.
         scheduler: What samples.
         sampling: How videos are sampled.
@@ -56,7 +56,7 @@ class TrainConfig:
     """
 
     data: Data = MISSING
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    backbone: BackbonePreset = field(default_factory=BackbonePreset)
     method: MethodConfig = field(default_factory=MethodConfig)
     scheduler: Any = MISSING
     sampling: Sampling = field(default_factory=Sampling)
@@ -104,6 +104,12 @@ class PretrainConfig:
     controlnet: Any = MISSING
     decoder: Any = MISSING
     card: Any = MISSING
+
+
+def loading(node: DictConfig) -> BackboneConfig:
+    """What is needed to load the backbone of a configuration."""
+    preset: BackbonePreset = OmegaConf.to_object(node)  # type: ignore[assignment]  # the dataclass it is made from
+    return preset.loading
 
 
 def sweep_name() -> str | None:

@@ -158,6 +158,8 @@ def _range(bounds: Bounds | None) -> str:
 def _shown(node: Any) -> str:
     """A value as it is typed."""
     value = node._value()
+    if re.fullmatch(r"\$\{backbone\.\w+\}", str(value)):  # a number of the backbone
+        return f"{_shown(node._dereference_node())}  ={value}"
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,52 @@ class BackboneConfig:
     control_picture: str = bounded("filled", choices=PICTURES)
     controlnet_scale: float = bounded(1.0, low=0)
     safety_checker: bool = True
+
+
+@dataclass
+class BackbonePreset(BackboneConfig):
+    """A backbone with every number that depends on it, which the other settings take unless they are given.
+
+    Attributes:
+        height: Rows of the pictures in pixels.
+        width: Columns.
+        num_frames: Frames of a window.
+        fps: Its frames a second.
+        batch_size: Windows per process and micro-batch.
+        precision: Of the arithmetic, by Lightning's name.
+        gradient_checkpointing: Whether time is traded for memory in training.
+        learning_rate: Of temporal layers and attention.
+        mask_learning_rate: Of the mask's and first frame's inputs, gates and strengths.
+        max_steps: Optimiser steps of a few-shot tuning.
+        num_inference_steps: Denoising steps.
+        guidance_scale: Classifier-free guidance of videos.
+        first_frame_guidance_scale: The same of painted first frames.
+        clip: Judge of text alignment: open_clip model name or folder; null is the embedded miniature.
+        clip_weights: open_clip's name of its weights, or a file.
+        segmenter: Judge of masks: folder or hub id of SAM 2; null is the embedded miniature.
+    """
+
+    height: int = bounded(320, low=1, high=PIXELS)
+    width: int = bounded(512, low=1, high=PIXELS)
+    num_frames: int = bounded(16, low=1, high=FRAMES)
+    fps: float = bounded(8.0, above=0, high=RATE)
+    batch_size: int = bounded(1, low=1, high=2**12)
+    precision: str = "bf16-mixed"
+    gradient_checkpointing: bool = False
+    learning_rate: float = bounded(3e-4, low=0, high=1e3)
+    mask_learning_rate: float = bounded(3e-3, low=0, high=1e3)
+    max_steps: int = bounded(1000, low=0, high=STEPS)
+    num_inference_steps: int = bounded(25, low=1, high=LEVELS)
+    guidance_scale: float = bounded(7.5, low=0)
+    first_frame_guidance_scale: float = bounded(4.0, low=0)
+    clip: str | None = None
+    clip_weights: str | None = None
+    segmenter: str | None = None
+
+    @property
+    def loading(self) -> BackboneConfig:
+        """What is needed to load it, which is what a run keeps."""
+        return BackboneConfig(**{entry.name: getattr(self, entry.name) for entry in fields(BackboneConfig)})
 
 
 @dataclass(kw_only=True)

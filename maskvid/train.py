@@ -28,7 +28,7 @@ from maskvid.callbacks.adapter import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.callbacks.stop import StopWell
-from maskvid.config import CONF, instantiate, plain, register
+from maskvid.config import CONF, instantiate, loading, plain, register
 from maskvid.data import MaskVidDataModule
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
 from maskvid.diffusion.scheduler import make_scheduler
@@ -45,6 +45,7 @@ from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
 
 register()
+MINIATURE = 4 * 64 * 96  # pixels: four times those of its pictures
 # What users cannot act on: the frozen U-Net is in evaluation mode on purpose, and the other is Lightning's own affair.
 warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
@@ -106,7 +107,7 @@ def describe(config: DictConfig, fingerprint: str) -> Description:
     return Description(
         maskvid=__version__,
         fingerprint=fingerprint,
-        backbone=OmegaConf.to_object(config.backbone),  # type: ignore[arg-type]  # the dataclass it is made from
+        backbone=loading(config.backbone),
         method=OmegaConf.to_object(config.method),  # type: ignore[arg-type]
         scheduler=SchedulerConfig(name=scheduler.pop("name"), settings=scheduler),
         sampling=OmegaConf.to_object(config.sampling),  # type: ignore[arg-type]
@@ -144,6 +145,25 @@ def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidMo
         seed=run.seed,
         **training,
     )
+
+
+def check_judges(config: DictConfig) -> None:
+    """Refuse the embedded miniatures as judges of pictures that are far larger than theirs.
+
+    Raises:
+        UserError: Names the judge and what to set instead.
+    """
+    if not config.callbacks.get("metrics") or config.data.height * config.data.width <= MINIATURE:
+        return
+    for judge, remedy in (
+        ("clip", "metrics.clip=ViT-L-14 metrics.pretrained=openai"),
+        ("segmenter", "metrics.segmenter=facebook/sam2.1-hiera-small"),
+    ):
+        if config.metrics.get(judge, remedy) is None:
+            raise UserError(
+                f"metrics.{judge}=null: the embedded miniature, which judges pictures of 64 x 96 pixels, cannot judge "
+                f"those of {config.data.height} x {config.data.width}; give {remedy}, or callbacks.metrics=null."
+            )
 
 
 def find_checkpoint(ckpt_path: str | None, run_dir: Path) -> str | None:
@@ -245,6 +265,7 @@ def train(config: DictConfig) -> dict[str, float]:
     if in_sweep() and config.ckpt_path is None:
         config.ckpt_path = "auto"  # the sweep may have been stopped in the middle of this job
     ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
+    check_judges(config)
     settings: Data = OmegaConf.to_object(config.data)  # type: ignore[assignment]  # the dataclass it is made from
     data = MaskVidDataModule(settings)
     if settings.dry_run:
@@ -263,7 +284,7 @@ def train(config: DictConfig) -> dict[str, float]:
 
 def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -> dict[str, float]:
     run_dir = Path(config.run_dir)
-    backbone = Backbone(**config.backbone)
+    backbone = Backbone(**asdict(loading(config.backbone)))
     data.attach(backbone)
     module = build_module(config, backbone, data.validation_names)
     if config.init_adapter is not None:

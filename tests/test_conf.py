@@ -1,5 +1,6 @@
 """Every experiment file composes, knows only keys that exist, and builds its objects."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,12 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from maskvid.config import CONF
+from maskvid.config import CONF, loading
 from maskvid.data import MaskVidDataModule
-from maskvid.entry import check_keys
+from maskvid.entry import check, check_keys
 from maskvid.errors import UserError
 from maskvid.model import Backbone
-from maskvid.train import build_module
+from maskvid.train import build_module, train
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONF, "experiment").glob("*.yaml"))
 METHODS = sorted(path.stem for path in Path(CONF, "method").glob("*.yaml"))
@@ -31,7 +32,7 @@ def test_experiments_build(experiment, method, tiny_backbone):
     )
     assert not OmegaConf.missing_keys(config)
     data = MaskVidDataModule(OmegaConf.to_object(config.data))
-    build_module(config, Backbone(**config.backbone), data.validation_names)
+    build_module(config, Backbone(**asdict(loading(config.backbone))), data.validation_names)
 
 
 @pytest.mark.parametrize("name", ["sd14", "sd15", "sd21", "sdxl"])
@@ -55,3 +56,48 @@ def test_an_unknown_key_is_refused_with_or_without_plus(override):
         configure("+experiment=horse", override)
     with pytest.raises(UserError, match=override.split("=")[0]):
         check_keys(configure("+experiment=horse", f"+{override}"))
+
+
+PRESETS = sorted(path.stem for path in Path(CONF, "backbone").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_backbones_numbers_reach_all_that_depends_on_them(name):
+    path = ["backbone.path=somewhere"] if name == "folder" else []
+    config = configure("+experiment=horse", f"backbone={name}", *path)
+    own = config.backbone
+    assert (config.data.height, config.data.width) == (own.height, own.width)
+    assert (config.data.num_frames, config.data.fps) == (own.num_frames, own.fps)
+    assert (config.optim.learning_rate, config.optim.mask_learning_rate) == (own.learning_rate, own.mask_learning_rate)
+    assert config.sampling.num_inference_steps == own.num_inference_steps
+    assert config.sampling.guidance_scale == own.guidance_scale
+    assert (config.trainer.precision, config.trainer.max_steps) == (own.precision, own.max_steps)
+    assert config.method.unet.gradient_checkpointing == own.gradient_checkpointing
+    assert (config.metrics.clip, config.metrics.segmenter) == (own.clip, own.segmenter)
+    check(config, "usage")
+    assert not hasattr(loading(own), "height")
+
+
+def test_stable_diffusion_is_not_trained_as_the_miniature_is():
+    config = configure("+experiment=horse", "backbone=sd15")
+    assert (config.data.height, config.data.width, config.data.num_frames, config.data.fps) == (320, 512, 16, 8)
+    assert (config.backbone.dtype, config.trainer.precision) == ("bfloat16", "bf16-mixed")
+    assert config.method.unet.gradient_checkpointing
+    assert (config.sampling.num_inference_steps, config.sampling.guidance_scale) == (25, 7.5)
+    assert (config.metrics.clip, config.metrics.pretrained) == ("ViT-L-14", "openai")
+    assert configure("+experiment=horse", "backbone=sd15", "data.height=256").data.height == 256
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.height=320", "data.width=512", "callbacks.metrics=null"], "made for pictures of about 64 x 96 pixels"),
+        (["data.height=320", "data.width=512"], "metrics.clip=null: the embedded miniature"),
+        (["data.height=320", "data.width=512", "metrics.clip=ViT-L-14"], "metrics.segmenter=null"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused(overrides, words, tmp_path):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = compose("train", overrides=["+experiment=horse", f"run_dir={tmp_path}", *overrides])
+    with pytest.raises(UserError, match=words):
+        train(config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from torch.nn import functional as F
 
 from maskvid.clip import ClipBatch
+from maskvid.config import loading
 from maskvid.data import MaskVidDataModule
 from maskvid.model import Backbone
 from maskvid.module import MaskVidModule
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  #
 def build(overrides: list[str], *more: str) -> tuple[MaskVidModule, Any]:
     """A module as the entry point builds it, and its data, ready."""
     config = configure(overrides, "run_dir=unused", *more)
-    backbone = Backbone(**config.backbone)
+    backbone = Backbone(**asdict(loading(config.backbone)))
     data = MaskVidDataModule(OmegaConf.to_object(config.data)).attach(backbone)
     data.setup()
     return build_module(config, backbone, data.validation_names), data

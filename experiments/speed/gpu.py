@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from experiments.full_size.measure import build
 from experiments.study import Row, configure, write_rows
 from maskvid.clip import ClipBatch
-from maskvid.config import register
+from maskvid.config import loading, register
 from maskvid.model import Backbone
 from maskvid.module import MaskVidModule
 from maskvid.prompt import parse_prompt
@@ -64,7 +65,7 @@ def module_of(path: str, method: str, dtype: str, precision: str, *, checkpointi
         f"method.unet.gradient_checkpointing={str(checkpointing).lower()}", *more,
     )  # fmt: skip
     config.run_dir = "none"
-    backbone = Backbone(**config.backbone)
+    backbone = Backbone(**asdict(loading(config.backbone)))
     module = build_module(config, backbone, ["none"])
     backbone.to(DEVICE)
     return module.to(DEVICE)

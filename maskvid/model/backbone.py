@@ -26,6 +26,7 @@ from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
 from maskvid.prompt import Prompt
 from maskvid.weights_folder import refuse_broken
 
+LARGER = 4  # times the pixels that a backbone was made for
 PARTS = ("unet", "vae", "text_encoder", "tokenizer")
 
 
@@ -187,6 +188,14 @@ class Backbone:
                 below, above = side // divisor * divisor, (side // divisor + 1) * divisor
                 sizes = f"{below} or {above}" if below > 0 else f"{above}"
                 raise UserError(f"{place}{name}={side}: sides must divide by {divisor} here; give {sizes}.")
+        own = self.unet.config.sample_size
+        rows, columns = (own, own) if isinstance(own, int) else own or (height, width)
+        rows, columns = rows * self.vae_scale_factor, columns * self.vae_scale_factor
+        if height * width > LARGER * rows * columns:
+            raise UserError(
+                f"{place}height={height}, {place}width={width}: the backbone was made for pictures of about {rows} x "
+                f"{columns} pixels; give at most {LARGER} times as many pixels, or another backbone."
+            )
         if num_frames <= clean_frames:
             raise UserError(
                 f"{place}num_frames={num_frames}: the first frame is given and the others are made; give "

@@ -1,12 +1,13 @@
 """Learning rates and weight decay by what layers say that they are, over every method and kind of backbone."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from maskvid.config import CONF
+from maskvid.config import CONF, loading
 from maskvid.model import decays, parameters_by_role
 from maskvid.model.roles import Role, declare
 from tests.backbones import UNETS, tiny_unet
@@ -54,7 +55,7 @@ def test_a_copy_keeps_its_weights_where_no_gradient_moves_it(overrides, tmp_path
 
     rates = ["optim.weight_decay=0.5", "optim.learning_rate=0.7", "optim.mask_learning_rate=0.7"]
     config = configure(overrides, f"run_dir={tmp_path}", *rates, "optim.warmup_steps=0")
-    module = build_module(config, Backbone(**config.backbone), [])
+    module = build_module(config, Backbone(**asdict(loading(config.backbone))), [])
     module.trainer = type("Trainer", (), {"max_steps": 10})()
     optimizer = module.configure_optimizers()["optimizer"]
     before = {name: value.clone() for name, value in module.unet.steering.named_parameters()}
