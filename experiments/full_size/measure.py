@@ -98,8 +98,8 @@ def main() -> None:
     common: Row = {"shape": shape, "dtype": options.dtype, "machine": machine}
     trained = measured(
         "maskvid.train", "backbone=sd15", f"backbone.path={backbone}", f"backbone.dtype={options.dtype}",
-        "data=folder", f"data.train={clip}", f"data.num_frames={FRAMES}", "trainer.max_steps=1",
-        f"trainer.precision={precision}", "method.unet.gradient_checkpointing=true", f"run_dir={run}",
+        "backbone.controlnet=null", "callbacks.metrics=null", "data=folder", f"data.train={clip}",
+        f"data.num_frames={FRAMES}", "trainer.max_steps=1", f"trainer.precision={precision}", f"run_dir={run}",
         "overwrite=true", "logger=csv",
     )  # fmt: skip
     cost = json.loads((run / "cost.json").read_text())
