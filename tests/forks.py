@@ -83,6 +83,8 @@ def _main(program: str, arguments: list[str], folder: Path, texts: list[Path], l
     if largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # by what a shell runs in the background, and all that it starts
+        signal.signal(ignored, signal.SIG_DFL)
     module = importlib.import_module(f"maskvid.{program}")
     module.stopping.listen()
     sys.argv = [f"maskvid.{program}", *arguments]

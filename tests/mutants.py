@@ -168,8 +168,8 @@ MUTANTS = (
     ),
     Mutant(
         "adapter_never_loaded",
-        "maskvid/request.py",
-        "load_adapter(folders[0], module.unet)",
+        "maskvid/tuned.py",
+        "load_adapter(folders[0], unet)",
         "read_adapter(folders[0])",
         (ADAPTER,),
     ),
