@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,6 +80,24 @@ def test_a_lora_is_fused_before_tuning(tiny_backbone, tmp_path):
     assert all(name.endswith("to_q.weight") for name in changed)
     assert all(torch.allclose(plain.unet.state_dict()[n], none.unet.state_dict()[n], atol=1e-6) for n in names)
     assert full.fingerprint != plain.fingerprint
+
+
+def test_a_loras_alpha_scales_it(tiny_backbone, tmp_path):
+    folder = Path(save_lora(tmp_path, tiny_backbone))
+    [file] = folder.glob("*.safetensors")
+    weights = load_file(file)
+    layers = [name.removesuffix(".lora.down.weight") for name in weights if name.endswith(".lora.down.weight")]
+    shared = {}  # as communities share it
+    for layer in layers:
+        key = f"lora_unet_{layer.removeprefix('unet.').replace('.', '_')}"
+        shared |= {f"{key}.lora_{side}.weight": weights[f"{layer}.lora.{side}.weight"] for side in ("down", "up")}
+        shared[f"{key}.alpha"] = torch.tensor(8.0)
+    save_file(shared, file)
+    before, after = (Backbone(str(tiny_backbone), lora=lora).unet.state_dict() for lora in (None, str(folder)))
+    for layer in layers:
+        name = f"{layer.removeprefix('unet.')}.weight"
+        added = 8 / 2 * weights[f"{layer}.lora.up.weight"] @ weights[f"{layer}.lora.down.weight"]
+        torch.testing.assert_close(after[name], before[name] + added, atol=1e-7, rtol=0)
 
 
 def test_errors_of_other_libraries_are_shown_whole(tiny_backbone, tmp_path):
