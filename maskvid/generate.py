@@ -16,6 +16,7 @@ import hydra
 import torch
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.progress import Progress
 
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF, register
@@ -70,11 +71,14 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
 
     def frames_of(batch: ClipBatch, latent: torch.Tensor) -> Iterator[torch.Tensor]:
         done = 0
-        for piece in sampler.stream(batch, latent, window=run.clips.num_frames):
-            frames = piece[0].cpu()
-            kept.update((i, frames[i - done]) for i in shown if done <= i < done + len(frames))
-            done += len(frames)
-            yield frames
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("Sampling frames", total=len(masks))
+            for piece in sampler.stream(batch, latent, window=run.clips.num_frames):
+                frames = piece[0].cpu()
+                kept.update((i, frames[i - done]) for i in shown if done <= i < done + len(frames))
+                done += len(frames)
+                bar.update(task, completed=done)
+                yield frames
 
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
