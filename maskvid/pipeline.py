@@ -17,6 +17,7 @@ from PIL import Image
 
 from maskvid.adapters import Steered
 from maskvid.clip import ClipBatch
+from maskvid.diffusion.long_video import segments
 from maskvid.diffusion.scheduler import SAMPLERS
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, picture_given
@@ -152,8 +153,11 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             raise UserError(f"callback_on_step_end_tensor_inputs: {unknown[0]!r} is none of latents.")
         self.backbone.check_clip(height, width, num_frames, clean_frames=clean)
         self.sampler.check_length(num_frames, window=self.run.clips.num_frames)
-        if latents is not None and num_frames > self.run.clips.num_frames:
-            raise UserError(f"latents: the start of a video of at most {self.run.clips.num_frames} frames is given.")
+        window = self.run.clips.num_frames
+        if num_frames > window and (latents is not None or output_type == "latent"):
+            raise UserError(
+                f"num_frames={num_frames}: latents are given and returned of at most {window} frames, the run's window."
+            )
 
     @torch.no_grad()
     def __call__(
@@ -192,14 +196,14 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             num_inference_steps: None takes the run's.
             guidance_scale: Of the text; 1 is off, None takes the run's.
             num_videos_per_prompt: Each has its own draws.
-            generator: On the CPU, one for all or one for each video; None draws anew each time.
+            generator: One for all, or one for each video; None draws anew each time.
             latents: (1, f, c, h, w) of unit variance to start from, see `prepare_latents`.
             prompt_embeds: In place of a prompt, see `encode_prompt`.
             negative_prompt_embeds: Likewise.
             output_type: `pil`, `np` (b, f, H, W, 3) and `pt` (b, f, 3, H, W) in [0, 1], or `latent` (b, f, c, h, w).
             return_dict: False returns a tuple.
             callback_on_step_end: Called as (pipeline, step, timestep, {"latents": ...}) behind each step; `latents` in
-                what it returns are gone on with.
+                what it returns are gone on with. Where it sets `pipeline._interrupt`, what there is is returned.
             callback_on_step_end_tensor_inputs: `latents`, or nothing.
 
         Raises:
@@ -213,6 +217,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
                 output_type=output_type, generator=generator, num_videos=len(prompts) * num_videos_per_prompt,
                 tensor_inputs=callback_on_step_end_tensor_inputs,
             )  # fmt: skip
+        window = self.run.clips.num_frames
         negative = negative_prompt_embeds or (None if negative_prompt is None else self.encode_prompt(negative_prompt))
         sampler = self._sampler_with(num_inference_steps, guidance_scale, negative)
         asked = self._masks(masks, height, width, num_frames)
@@ -222,17 +227,23 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             batch = self._batch(prompts[index // num_videos_per_prompt], prompt_embeds, asked, draws)
             with self.arithmetic():
                 first = self._first_frame(sampler, batch, image, (height, width))
-                step = Steps(self, sampler.scheduler, sampler.sampling.num_inference_steps, callback_on_step_end,
-                             callback_on_step_end_tensor_inputs)  # fmt: skip
-                if num_frames > self.run.clips.num_frames:
-                    pieces = sampler.stream(batch, first, window=self.run.clips.num_frames, after_step=step)
-                    videos.append(torch.cat([piece.cpu() for piece in pieces], 1))
-                else:
-                    try:
+                parts = sum(1 for _ in segments(num_frames, window, 1))
+                total = parts * sampler.sampling.num_inference_steps
+                step = Steps(self, sampler.scheduler, total, callback_on_step_end, callback_on_step_end_tensor_inputs)
+                pieces: list[torch.Tensor] = []
+                try:
+                    if num_frames > window:
+                        for piece in sampler.stream(batch, first, window=window, after_step=step):
+                            pieces.append(piece.cpu())
+                    else:
                         made = sampler.latents(batch, first, noise=latents, after_step=step)
-                    except Interrupted as interrupted:
-                        made = interrupted.latents
-                    videos.append((made if output_type == "latent" else sampler.decode(made)).cpu())
+                        pieces.append((made if output_type == "latent" else sampler.decode(made)).cpu())
+                except Interrupted as stopped:
+                    made = stopped.latents
+                    pieces = pieces or [(made if output_type == "latent" else sampler.decode(made)).cpu()]
+            videos.append(torch.cat(pieces, 1))
+            if self._interrupt:
+                break
         self.maybe_free_model_hooks()
         frames: Any = torch.cat(videos)
         if output_type != "latent":
@@ -361,7 +372,8 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
     ) -> ClipBatch:
         """One video asked for; its name says what is drawn for it."""
         text, subject, pooled = self.encode_prompt(prompt) if prompt is not None else embedded  # type: ignore[misc]
-        draws = torch.randint(2**62, (1,), generator=generator).item()
+        device = None if generator is None else generator.device
+        draws = torch.randint(2**62, (1,), generator=generator, device=device).item()
         batch = ClipBatch(
             ids=[str(draws)], masks=masks.unsqueeze(0), text=text, subject=subject, latents=None, frames=None,
             prompts=["" if prompt is None else parse_prompt(prompt).text], pooled=pooled,

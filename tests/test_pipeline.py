@@ -124,7 +124,8 @@ def test_masks_that_are_none_are_refused(pipe, masks, words):
         ({"num_videos_per_prompt": 0}, "generator"),
         ({"callback_on_step_end_tensor_inputs": ["noise"]}, "'noise' is none of latents"),
         ({"image": np.zeros((4, 4))}, "image: ndarray"),
-        ({"num_frames": 5, "latents": torch.zeros(1, 5, 4, 8, 12)}, "latents"),
+        ({"num_frames": 5, "latents": torch.zeros(1, 5, 4, 8, 12)}, "latents are given"),
+        ({"num_frames": 5, "output_type": "latent"}, "at most 3 frames"),
     ],
 )
 def test_what_cannot_be_made_is_refused(pipe, masks, more, words):
@@ -213,6 +214,8 @@ def test_callbacks_see_each_step_change_latents_and_stop(pipe, masks):
     seen.clear()
     made(pipe, masks, num_inference_steps=3, callback_on_step_end=stop)
     assert seen == [0]
+    assert made(pipe, masks, num_frames=5, callback_on_step_end=stop).shape[1] == 3  # the first segment, unfinished
+    assert len(made(pipe, masks, num_videos_per_prompt=2, callback_on_step_end=stop)) == 1
     assert torch.equal(made(pipe, masks, num_inference_steps=3), video)
 
 
