@@ -10,6 +10,7 @@ if __name__ == "__main__":
     answer_help("export")  # before the imports below, which take seconds
 
 import shutil
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def export(config: DictConfig) -> Path:
         raise UserError(f"out={folder}: it holds something; give another, or replace it by overwrite=true.")
     shutil.rmtree(folder / "samples", ignore_errors=True)  # and nothing else: what is not ours stays
     base = config.base or described.backbone.path
+    if Path(base).is_absolute():
+        warnings.warn(f"others have no {base}: give base=HUB_ID, the backbone's name on the hub", stacklevel=2)
     public = replace(
         described,
         backbone=replace(described.backbone, path=base, controlnet=_public(described.backbone.controlnet)),

@@ -15,6 +15,7 @@ from maskvid.config import CONF
 from maskvid.errors import UserError
 from maskvid.export import export
 from maskvid.train import train
+from tests.backbones import save_backbone
 from tests.runs import configure
 
 
@@ -60,6 +61,27 @@ def test_what_is_exported_makes_the_videos_of_the_run(run, tiny_backbone, tmp_pa
         for path in (run, folder)
     ]
     assert torch.equal(*videos)
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])
+def test_every_kind_of_backbone_goes_the_whole_way(kind, overrides, tmp_path):
+    """Tuned, gone on with, exported; made, made long and edited by what was exported."""
+    backbone = save_backbone(tmp_path / "backbone", kind)
+    mine = [entry for entry in overrides if not entry.startswith(("backbone.path=", "data.validation="))]
+    mine += [f"backbone.path={backbone}", "data.validation=null", f"run_dir={tmp_path / 'run'}", "ckpt_path=auto"]
+    for steps in (1, 2):
+        train(configure(mine, f"trainer.max_steps={steps}", "optim.decay_from=1", f"data.cache_dir={tmp_path}/cache"))
+    with pytest.warns(UserWarning, match="give base=HUB_ID"):
+        folder = export(configured(f"run={tmp_path / 'run'}"))
+    pipe = MaskVidPipeline.from_pretrained(folder)
+    masks = torch.zeros(5, 32, 48)
+    masks[:, 8:24, 8:24] = 1
+    made = pipe("[a fox] runs", masks, num_frames=3, num_inference_steps=1, guidance_scale=2.0, output_type="pt").frames
+    assert made.shape == (1, 3, 3, 32, 48)
+    assert made.isfinite().all()
+    assert sum(1 for _ in pipe.long("[a fox] runs", masks, num_frames=5, num_inference_steps=1)) == 5
+    clip = torch.rand(3, 3, 32, 48).mul(2).sub(1)
+    assert len(pipe.edit("[a fox] runs", clip, masks, num_inference_steps=1).frames[0]) == 3
 
 
 def test_a_folder_in_use_is_refused_and_replaced_where_that_is_asked(run, tmp_path):
