@@ -1,6 +1,7 @@
 """Every trained parameter has a part in a training step, whatever is switched: DDP stops at one that has none."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,13 +25,15 @@ OTHERS = {
     "temporal_conv": ["full", "null"],
     "self_attention_strength": ["null"],
     "cross_attention_strength": ["null"],
+    "gradient_checkpointing": ["true"],  # the backbone's, false here
 }
 
 
 def switches() -> list[str]:
     """Each setting of the method and of its U-Net alone, each method, each ablation: overrides with commas."""
     found = [f"method.{key}=false" for key, value in vars(MethodConfig()).items() if value is True and key != "trained"]
-    for key, value in OmegaConf.load(Path(CONF, "method", "maskvid.yaml")).unet.items():
+    written: Any = OmegaConf.to_container(OmegaConf.load(Path(CONF, "method", "maskvid.yaml")))
+    for key, value in written["unet"].items():
         for other in [str(not value).lower()] if isinstance(value, bool) else OTHERS[key]:
             found.append(f"method.unet.{key}={other}".replace(",", ",method.unet."))
     found.remove("method.unet.first_frame=denoised")  # refused, see tests/model/test_peers.py

@@ -326,7 +326,7 @@ def test_a_resumed_fit_sees_what_an_unbroken_fit_sees(make, tmp_path):
 def test_configuration_files_make_the_module(name):
     with initialize_config_dir(CONF if CONF.startswith("/") else f"/{CONF}", version_base="1.3"):
         changes = ["+seed=3", "data.train=somewhere"] if name == "folder" else ["+seed=3"]
-        config = compose(overrides=[f"+data={name}", *changes])
+        config = compose(overrides=[f"+data={name}", "+backbone=mini", *changes])
     module = MaskVidDataModule(Data(**OmegaConf.to_container(config.data, resolve=True)))
     assert module.settings.seed == 3
     assert module.validation_names == ([] if name == "folder" else ["horse", "unseen", "motion"])
