@@ -33,7 +33,7 @@ from maskvid.metrics.suite import VideoMetrics
 from maskvid.recordings import read_recordings
 from maskvid.request import OF_A_PAINTED_FRAME, check_control, clips_given, clips_of, given, load_run, runs_of
 from maskvid.sweep import in_sweep, run_job
-from maskvid.train import check_precision
+from maskvid.train import check_judges, check_precision
 
 register()
 USAGE = (
@@ -61,6 +61,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     check_control(config, module.backbone)
     if run.method.noise.start != "inversion":
         refuse_given(config, ["data.train"], "with this run, whose sampling starts from no training clip")
+    check_judges(config.metrics, run.clips.height, run.clips.width)
     check_precision(run.backbone.dtype, config.trainer.precision or run.precision, config.trainer.accelerator)
     if module.sampler.sampling.first_frame == "given":
         unseen = ["sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]

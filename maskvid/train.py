@@ -147,22 +147,27 @@ def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidMo
     )
 
 
-def check_judges(config: DictConfig) -> None:
+def check_judges(metrics: DictConfig, height: int, width: int) -> None:
     """Refuse the embedded miniatures as judges of pictures that are far larger than theirs.
+
+    Args:
+        metrics: The judges, `metrics`.
+        height: Rows of the pictures.
+        width: Columns.
 
     Raises:
         UserError: Names the judge and what to set instead.
     """
-    if not config.callbacks.get("metrics") or config.data.height * config.data.width <= MINIATURE:
+    if height * width <= MINIATURE:
         return
     for judge, remedy in (
         ("clip", "metrics.clip=ViT-L-14 metrics.pretrained=openai"),
         ("segmenter", "metrics.segmenter=facebook/sam2.1-hiera-small"),
     ):
-        if config.metrics.get(judge, remedy) is None:
+        if metrics.get(judge, remedy) is None:
             raise UserError(
                 f"metrics.{judge}=null: the embedded miniature, which judges pictures of 64 x 96 pixels, cannot judge "
-                f"those of {config.data.height} x {config.data.width}; give {remedy}, or callbacks.metrics=null."
+                f"those of {height} x {width}; give {remedy}, or train without: callbacks.metrics=null."
             )
 
 
@@ -265,7 +270,8 @@ def train(config: DictConfig) -> dict[str, float]:
     if in_sweep() and config.ckpt_path is None:
         config.ckpt_path = "auto"  # the sweep may have been stopped in the middle of this job
     ckpt_path = find_checkpoint(config.ckpt_path, run_dir)
-    check_judges(config)
+    if config.callbacks.get("metrics"):
+        check_judges(config.metrics, config.data.height, config.data.width)
     settings: Data = OmegaConf.to_object(config.data)  # type: ignore[assignment]  # the dataclass it is made from
     data = MaskVidDataModule(settings)
     if settings.dry_run:

@@ -54,6 +54,12 @@ def test_a_run_is_scored_as_its_own_final_validation_scored_it(run, tmp_path):
     assert {"torch", "open_clip_torch"} <= set(written["versions"])
 
 
+def test_judges_that_are_too_small_for_a_run_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("maskvid.train.MINIATURE", 32 * 48 - 1)
+    with pytest.raises(UserError, match="metrics.clip=null: the embedded miniature"):
+        evaluate(configure_evaluate(f"run={run}", f"out={tmp_path}"))
+
+
 def test_several_videos_of_each_clip_are_measured_for_diversity(run, triples, tmp_path):
     found = evaluate(
         configure_evaluate(
