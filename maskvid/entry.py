@@ -150,7 +150,8 @@ def mistake(error: Exception) -> str | None:
         return f"cannot write{place}: {error.strerror}; free some space, or write elsewhere."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # PyTorch's, by name: it is slow
         return f"out of memory: {said(error)}; ask for fewer frames, a smaller size, or half precision."
-    if type(error).__name__.startswith("Dist") or any(words in str(error) for words in LOST):
+    plain = type(error) is RuntimeError and any(words in str(error) for words in LOST)
+    if plain or type(error).__name__ in ("DistError", "DistBackendError", "DistNetworkError", "DistStoreError"):
         return (
             f"another process of this run has ended or stands still: {said(error)}; see what it said itself, end what "
             "is left of it, and go on by run_dir=RUN ckpt_path=auto."

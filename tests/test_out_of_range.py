@@ -70,3 +70,15 @@ def test_every_argument_of_the_table_exists():
     names = {key for stage in stages.values() if hasattr(stage, "keys") for key in stage}
     names |= set(stages.vae.settings) | set(stages.corpora.backbone)
     assert set(PRETRAINING) <= names
+
+
+def test_a_connection_that_is_not_another_processs_keeps_its_own_words():
+    """A hub or a tracker that hangs up is no process of the run that stands still."""
+    words = "Connection reset by peer"
+    assert "another process of this run" in str(mistake(RuntimeError(f"[pair.cc:534] {words} [127.0.0.1]")))
+    for error in (
+        ConnectionResetError(104, words),
+        ValueError(words),
+        type("DistributionNotFound", (Exception,), {})(),
+    ):
+        assert mistake(error) is None
