@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+UNKNOWN = 0.5
+"""Value of a mask where nobody knows: between background and foreground."""
+
 
 @dataclass
 class ClipBatch:

@@ -27,6 +27,7 @@ class UNetConfig:
     temporal_attention: str | None = None
     temporal_conv: str | None = None
     temporal_words: bool = False
+    rank: int | None = bounded(None, low=1, high=2**10)
     gradient_checkpointing: bool = False
 
 
@@ -38,6 +39,8 @@ class MethodConfig:
         name: What it is called in files and tables.
         unet: Its parts.
         noise: Where the noise of the frames comes from.
+        mask_dropout: Share of training windows whose masks are not known, so that `sampling.mask_scale` has something
+            to lead away from.
         foreground_weight: How much more the foreground counts in the loss; 0 is the paper's.
         trained: False samples and measures without any tuning.
     """
@@ -45,5 +48,6 @@ class MethodConfig:
     name: str = MISSING
     unet: UNetConfig = field(default_factory=UNetConfig)
     noise: Noise = field(default_factory=Noise)
+    mask_dropout: float = bounded(0.0, low=0, high=1)
     foreground_weight: float = bounded(0.0, low=0)
     trained: bool = True

@@ -11,7 +11,7 @@ from diffusers import DDPMScheduler, SchedulerMixin
 from lightning.pytorch import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 
-from maskvid.clip import ClipBatch
+from maskvid.clip import UNKNOWN, ClipBatch
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
 from maskvid.masks.perturb import check, perturb
@@ -35,6 +35,7 @@ class MaskVidModule(LightningModule):
         optim: Optimiser settings; None where nothing is to be trained.
         sampling: Sampling settings.
         foreground_weight: See `first_frame_loss`.
+        mask_dropout: Share of training windows whose masks are not known.
         fps: Frames a second of the training windows, at which what is sampled is played.
         set_names: Validation sets in the order of the data module's loaders.
         shard_backbone: Whether processes share the frozen U-Net's weights out, see `maskvid.model.shard`.
@@ -52,6 +53,7 @@ class MaskVidModule(LightningModule):
         fps: float,
         optim: Optim | None = None,
         foreground_weight: float = 0.0,
+        mask_dropout: float = 0.0,
         set_names: list[str] | None = None,
         shard_backbone: bool = False,
         seed: int = 0,
@@ -65,7 +67,7 @@ class MaskVidModule(LightningModule):
         self.schedule = DDPMScheduler.from_config(backbone.scheduler.config)
         self.sampler = VideoSampler(unet, backbone, scheduler, noise=noise, sampling=sampling, seed=seed)
         self.noise, self.optim = noise, optim
-        self.foreground_weight, self.fps = foreground_weight, fps
+        self.foreground_weight, self.mask_dropout, self.fps = foreground_weight, mask_dropout, fps
         self.set_names = set_names or []
         self.seed = seed
         self.shard_backbone = shard_backbone
@@ -108,7 +110,7 @@ class MaskVidModule(LightningModule):
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         clean = self.unet.clean_frames
         noisy = torch.cat([latents[:, :clean], noisy[:, clean:]], 1)
-        prediction = self.sampler.predict(noisy, timesteps, batch)
+        prediction = self.sampler.predict(noisy, timesteps, self._forgetful(batch, generators))
         if self.schedule.config.prediction_type == "v_prediction":
             noise = self.schedule.get_velocity(latents, noise, timesteps)
         loss = first_frame_loss(
@@ -116,6 +118,14 @@ class MaskVidModule(LightningModule):
         )
         self.log("train/loss", loss, prog_bar=True)
         return loss
+
+    def _forgetful(self, batch: ClipBatch, generators: list[torch.Generator]) -> ClipBatch:
+        """The batch with the masks of some windows unknown."""
+        if self.mask_dropout == 0:
+            return batch
+        known = torch.cat([torch.rand(1, generator=g) >= self.mask_dropout for g in generators])
+        kept = known.to(batch.masks.device).view(-1, 1, 1, 1, 1)
+        return replace(batch, masks=torch.where(kept, batch.masks, UNKNOWN))
 
     def validation_step(  # type: ignore[override]  # callbacks, not Lightning, take what is returned
         self, batch: ClipBatch, batch_idx: int, dataloader_idx: int = 0
@@ -223,10 +233,11 @@ class MaskVidModule(LightningModule):
                 f"ckpt_path: the checkpoint is that of another method ({unlike[0]} and {len(unlike) - 1} more parts "
                 "differ); give the method it was trained with, or start a new run."
             )
+        begun = {"method.mask_dropout": 0.0} | checkpoint["settings"]  # which checkpoints did not always have
         for name, value in self._settings().items():
-            if checkpoint["settings"].get(name) != value:
+            if begun.get(name) != value:
                 raise UserError(
-                    f"ckpt_path: the run was begun with {name}={checkpoint['settings'].get(name)}, here it is {value}, "
+                    f"ckpt_path: the run was begun with {name}={begun.get(name)}, here it is {value}, "
                     "which would take no effect; give the former, or begin a new run from the old one's weights: "
                     "init_adapter=RUN instead of ckpt_path."
                 )
@@ -237,7 +248,11 @@ class MaskVidModule(LightningModule):
         """What a run that goes on must have been begun with, by its full key."""
         assert self.optim is not None
         return (
-            {"seed": self.seed, "method.foreground_weight": self.foreground_weight}
+            {
+                "seed": self.seed,
+                "method.foreground_weight": self.foreground_weight,
+                "method.mask_dropout": self.mask_dropout,
+            }
             | {f"optim.{name}": value for name, value in asdict(self.optim).items()}
             | {f"method.noise.{name}": value for name, value in asdict(self.noise).items()}
         )

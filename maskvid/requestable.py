@@ -51,6 +51,7 @@ class EditSampling:
 
     num_inference_steps: int | None = bounded(None, low=1, high=LEVELS)
     guidance_scale: float | None = bounded(None, low=0)
+    mask_scale: float | None = bounded(None, low=0)
     adain_fraction: float | None = bounded(None, low=0, high=1)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from maskvid.clip import ClipBatch
+from maskvid.clip import UNKNOWN, ClipBatch
 from maskvid.diffusion import (
     drifting_start,
     edit_region,
@@ -301,6 +301,7 @@ class VideoSampler:
             noise=noise,
             num_inference_steps=self.sampling.num_inference_steps,
             guidance_scale=self.sampling.guidance_scale,
+            mask_scale=self.sampling.mask_scale if self.unet.sees_masks else 1.0,
             generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
             adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
             masks=batch.masks if self.unet.sees_masks else None,
@@ -309,10 +310,13 @@ class VideoSampler:
 
     def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None, control: Control | None = None) -> Any:
         empty = self._without_prompt(batch)
+        maskless = replace(batch, masks=torch.full_like(batch.masks, UNKNOWN))
 
-        def denoise(latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
+        def denoise(
+            latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False, unknown: bool = False
+        ) -> torch.Tensor:
             levels = timestep.to(latents.device).expand(len(latents))
-            asked = empty if unconditional else batch
+            asked = empty if unconditional else maskless if unknown else batch
             return self.predict(latents, levels, asked, clean_frames=clean_frames, control=control)
 
         return denoise

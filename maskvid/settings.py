@@ -155,6 +155,7 @@ class BackbonePreset(BackboneConfig):
         num_frames: Frames of a window.
         fps: Its frames a second.
         batch_size: Windows per process and micro-batch.
+        rank: Of what is trained, see `maskvid.model.InflatedUNet`; null trains whole copies of projections.
         precision: Of the arithmetic, by Lightning's name.
         gradient_checkpointing: Whether time is traded for memory in training.
         learning_rate: Of temporal layers and attention.
@@ -173,6 +174,7 @@ class BackbonePreset(BackboneConfig):
     num_frames: int = bounded(16, low=1, high=FRAMES)
     fps: float = bounded(8.0, above=0, high=RATE)
     batch_size: int = bounded(1, low=1, high=2**12)
+    rank: int | None = bounded(16, low=1, high=2**10)
     precision: str = "bf16-mixed"
     gradient_checkpointing: bool = False
     learning_rate: float = bounded(3e-4, low=0, high=1e3)
@@ -247,6 +249,8 @@ class Sampling:
     Attributes:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 is off.
+        mask_scale: The same of the masks: below 1 the foreground is freer, above it keeps to them more closely, and 0
+            leaves them out. Best with a model that was tuned with `method.mask_dropout`.
         adain_fraction: Share of the last steps in which frames take the first frame's statistics, foreground and
             background apart where masks are used; 0 is off.
         first_frame: `given` (the clip's own), `text_to_image` (painted by the 2-D backbone from the prompt) or
@@ -261,6 +265,7 @@ class Sampling:
 
     num_inference_steps: int = bounded(25, low=1, high=LEVELS)
     guidance_scale: float = bounded(7.5, low=0)
+    mask_scale: float = bounded(1.0, low=0)
     adain_fraction: float = bounded(0.0, low=0, high=1)
     first_frame: str = bounded("given", choices=FIRST_FRAMES)
     first_frame_guidance_scale: float = bounded(4.0, low=0)

@@ -142,6 +142,7 @@ def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidMo
         sampling=run.sampling,
         fps=run.clips.fps,
         foreground_weight=run.method.foreground_weight,
+        mask_dropout=run.method.mask_dropout,
         seed=run.seed,
         **training,
     )

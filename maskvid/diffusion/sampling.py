@@ -13,9 +13,14 @@ from maskvid.errors import UserError
 
 
 class Denoise(Protocol):
-    """Predicts noise or velocity (b, f, c, h, w) at one timestep; without the prompt if `unconditional`."""
+    """Predicts noise or velocity (b, f, c, h, w) at one timestep; without the prompt if `unconditional`.
 
-    def __call__(self, latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False) -> torch.Tensor:
+    Where masks are `unknown`, it says what it would without them.
+    """
+
+    def __call__(
+        self, latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False, unknown: bool = False
+    ) -> torch.Tensor:
         """Denoise once."""
         ...
 
@@ -74,6 +79,7 @@ def sample_video(
     num_inference_steps: int,
     guidance_scale: float,
     generators: Sequence[torch.Generator],
+    mask_scale: float = 1.0,
     adain_fraction: float = 0.0,
     masks: torch.Tensor | None = None,
     after_step: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
@@ -87,6 +93,7 @@ def sample_video(
         noise: (b, f, c, h, w) of unit variance; its first k frames are not used.
         num_inference_steps: Denoising steps.
         guidance_scale: w of u + w (c - u); 1 asks for no unconditional pass.
+        mask_scale: The same of the masks (ours): s - 1 times what they change is added; 1 asks for no pass without.
         generators: One for each of the b clips, on the CPU, from which schedulers that draw noise while stepping draw:
             a clip then depends neither on its neighbours nor on the device. Each frame's noise is its own there;
             diffusers draws it inside `step`, so that frames cannot share it as they share what sampling starts from.
@@ -115,10 +122,12 @@ def sample_video(
     extra = {"generator": list(generators)} if draws else {}
     for step, timestep in enumerate(timesteps):
         latents = torch.cat([clean, scheduler.scale_model_input(later, timestep)], 1)
-        prediction = denoise(latents, timestep)
+        prediction = conditional = denoise(latents, timestep)
         if guidance_scale != 1:
             unconditional = denoise(latents, timestep, unconditional=True)
-            prediction = unconditional + guidance_scale * (prediction - unconditional)
+            prediction = unconditional + guidance_scale * (conditional - unconditional)
+        if mask_scale != 1:
+            prediction = prediction + (mask_scale - 1) * (conditional - denoise(latents, timestep, unknown=True))
         later = scheduler.step(prediction[:, k:].float(), timestep, later, return_dict=False, **extra)[0]
         if step >= first_adain_step:
             later = adain_to_first(torch.cat([clean, later], 1), masks)[:, k:]

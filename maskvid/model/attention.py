@@ -9,15 +9,14 @@ output equals the 2-D U-Net's before, during and after tuning. Methods without a
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from diffusers.models.attention_processor import Attention
 from torch import nn
 from torch.nn import functional as F
 
 from maskvid.model.guide import Guide
-from maskvid.model.roles import Role, declare
+from maskvid.model.low_rank import project, trained_projection
+from maskvid.model.roles import Role
 
 
 def guided_attention(
@@ -90,11 +89,6 @@ PICKS = {"self": _itself, "first_self": _first_and_itself, "first_previous": _fi
 REFERENCES = ("first", *PICKS)
 
 
-def trained_copy(layer: nn.Module) -> nn.Module:
-    """A frozen layer's trained copy in float32: half precision cannot take AdamW's small steps."""
-    return declare(copy.deepcopy(layer).float().requires_grad_(True), Role.COPY)
-
-
 class SelfSteering(nn.Module):
     """Trained part of one self-attention layer: its own query projection and the strength of region agreement.
 
@@ -102,13 +96,14 @@ class SelfSteering(nn.Module):
         attn: The 2-D model's attn1; the query projection starts from its weights.
         strength: Start of lambda_h, one per head, in logits; None switches the bias off.
         query: Whether the query projection is trained.
+        rank: Of its difference from the 2-D model's; None trains a whole copy.
     """
 
     role = Role.GUIDE
 
-    def __init__(self, attn: Attention, *, strength: float | None, query: bool = True) -> None:
+    def __init__(self, attn: Attention, *, strength: float | None, query: bool = True, rank: int | None = None) -> None:
         super().__init__()
-        self.to_q = trained_copy(attn.to_q) if query else None
+        self.to_q = trained_projection(attn.to_q, rank) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
 
 
@@ -144,9 +139,8 @@ class SelfAttentionProcessor:
             to(hidden_states).unflatten(0, (-1, f)) for to in (attn.to_q, attn.to_k, attn.to_v)
         )  # b f n c
         b = keys.shape[0]
-        query = own_queries[:, start:]
-        if self.steering.to_q is not None:
-            query = self.steering.to_q(hidden_states.unflatten(0, (-1, f))[:, start:])
+        states = hidden_states.unflatten(0, (-1, f))[:, start:]
+        query = project(self.steering.to_q, states, own_queries[:, start:])
         masks = self.guide.mask_tokens.get(n)
         if self.reference == "first":
             query_masks = None if masks is None else masks[:, start:].flatten(1)
@@ -191,16 +185,25 @@ class CrossSteering(nn.Module):
         strength: Start of gamma_h, one per head, in logits; None switches the bias off.
         branch: Whether the added residual branch over the subject's tokens exists.
         query: Whether a query projection of its own, started from attn2's, is trained.
+        rank: Of the differences of all of them from attn2's; None trains whole copies.
     """
 
     role = Role.GUIDE
 
-    def __init__(self, attn: Attention, *, strength: float | None, branch: bool, query: bool = False) -> None:
+    def __init__(
+        self,
+        attn: Attention,
+        *,
+        strength: float | None,
+        branch: bool,
+        query: bool = False,
+        rank: int | None = None,
+    ) -> None:
         super().__init__()
-        self.to_q = trained_copy(attn.to_q) if query else None
+        self.to_q = trained_projection(attn.to_q, rank) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
-        self.to_k = trained_copy(attn.to_k) if branch else None
-        self.to_v = trained_copy(attn.to_v) if branch else None
+        self.to_k = trained_projection(attn.to_k, rank) if branch else None
+        self.to_v = trained_projection(attn.to_v, rank) if branch else None
         self.gate = nn.Parameter(torch.zeros(())) if branch else None
 
 
@@ -243,7 +246,7 @@ class CrossAttentionProcessor:
         query, key, value, text = (x[:, start:].flatten(0, 1) for x in (query, key, value, text))
         if self.steering.to_q is not None:
             states = hidden_states.unflatten(0, (-1, f))[:, start:].flatten(0, 1)
-            query = _heads(self.steering.to_q(states), attn.heads)
+            query = _heads(project(self.steering.to_q, states, _join(query)), attn.heads)
         if masks is None or subject is None:
             out = _join(guided_attention(query, key, value))
         else:
@@ -268,7 +271,10 @@ class CrossAttentionProcessor:
             row = steering.strength.view(1, -1, 1) * _foreground_sign(masks).unsqueeze(1)
         out = _join(guided_attention(query, key, value, row=row, column=subject))
         if steering.to_k is not None and steering.to_v is not None and steering.gate is not None:
-            key, value = (_heads(to(text), query.shape[1]) for to in (steering.to_k, steering.to_v))
+            key, value = (
+                _heads(project(to, text, _join(frozen)), query.shape[1])
+                for to, frozen in ((steering.to_k, key), (steering.to_v, value))
+            )
             ones = torch.ones_like(query[..., 0])
             others = (subject - 1) * 1e4  # keeps tokens outside the subject out of the softmax
             branch = _join(guided_attention(query, key, value, row=ones, column=others))

@@ -37,15 +37,17 @@ class MaskInput(nn.Module):
     Args:
         channels: Channels of the feature map.
         factor: Mask pixels along an edge of one of its cells.
-        width: Channels of the two layers that look at the shape before it is added.
+        rank: Channels between the layers that look at the shape and the feature map; None leads straight there, from
+            wider ones.
     """
 
     role = Role.GUIDE
     low: torch.Tensor
     high: torch.Tensor
 
-    def __init__(self, channels: int, *, factor: int, width: int = 64) -> None:
+    def __init__(self, channels: int, *, factor: int, rank: int | None = None) -> None:
         super().__init__()
+        width = 64 if rank is None else 48
         self.factor = factor
         self.shape = nn.Sequential(
             nn.Conv2d(2 * factor**2, width, 3, padding=1),
@@ -53,8 +55,13 @@ class MaskInput(nn.Module):
             nn.Conv2d(width, width, 3, padding=1),
             nn.SiLU(),
         )
-        self.conv = nn.Conv2d(width, channels, 3, padding=1)
-        for parameter in self.conv.parameters():
+        self.conv: nn.Module
+        if rank is None:
+            self.conv = last = nn.Conv2d(width, channels, 3, padding=1)
+        else:
+            last = nn.Conv2d(rank, channels, 1)
+            self.conv = nn.Sequential(nn.Conv2d(width, rank, 3, padding=1, bias=False), last)
+        for parameter in last.parameters():
             nn.init.zeros_(parameter)
         self.register_buffer("low", torch.zeros(channels))
         self.register_buffer("high", torch.zeros(channels))

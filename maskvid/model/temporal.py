@@ -78,18 +78,18 @@ class TemporalAttention(nn.Module):
 class TemporalConv(nn.Module):
     """Gated causal convolution over the present and the two frames before; its output starts at zero.
 
-    A bottleneck (c -> c/4 -> c) keeps it small; the gate is a one-channel sigmoid, so that still regions stay still.
+    A bottleneck keeps it small; the gate is a one-channel sigmoid, so that still regions stay still.
 
     Args:
         channels: c of the feature map.
         groups: Groups of the normalisation, which sees one frame at a time.
+        width: Of the bottleneck.
     """
 
     role = Role.LAYER
 
-    def __init__(self, channels: int, *, groups: int) -> None:
+    def __init__(self, channels: int, *, groups: int, width: int) -> None:
         super().__init__()
-        width = max(channels // 4, 16)
         self.norm = nn.GroupNorm(groups, channels)
         self.down = nn.Conv2d(channels, width, 1)
         self.over_frames = nn.Conv3d(width, width, (3, 1, 1))
@@ -116,14 +116,24 @@ class TemporalLayer(nn.Module):
         conv: Whether the temporal convolution exists.
         groups: Groups of the convolution's normalisation.
         text_width: See `TemporalAttention`.
+        rank: Where given, the attention is at most four times and the convolution twice as wide.
     """
 
     def __init__(
-        self, channels: int, *, attention: bool, conv: bool, groups: int, text_width: int | None = None
+        self,
+        channels: int,
+        *,
+        attention: bool,
+        conv: bool,
+        groups: int,
+        text_width: int | None = None,
+        rank: int | None = None,
     ) -> None:
         super().__init__()
-        width = max(channels // 2, 32)
-        self.conv = TemporalConv(channels, groups=groups) if conv else None
+        width, inner = max(channels // 2, 32), max(channels // 4, 16)
+        if rank is not None:
+            width, inner = min(width, 4 * rank), min(inner, 2 * rank)
+        self.conv = TemporalConv(channels, groups=groups, width=inner) if conv else None
         heads = max(width // 32, 1)
         self.attention = (
             TemporalAttention(channels, width=width, heads=heads, text_width=text_width) if attention else None
