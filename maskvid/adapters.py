@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,30 +13,45 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from maskvid.clip import ClipBatch
 from maskvid.description import Description
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError, said
-from maskvid.model import Backbone, InflatedUNet
+from maskvid.model import Backbone, Embedded, InflatedUNet
 from maskvid.model.adapter import DESCRIPTION, WEIGHTS
-from maskvid.sampler import VideoSampler
-from maskvid.tuned import adapter_folder, check_fingerprint, load_backbone, load_weights, read_runs
+from maskvid.model.backbone import place_of
+from maskvid.settings import Noise, Sampling
+from maskvid.tuned import adapter_folder, check_fingerprint, load_backbone, load_weights, read_runs, shares_of
 
 ADAPTER = "adapter"
 """Folder of the adapter within a run directory, and within a saved pipeline."""
 
 
 class Steered:
-    """What `MaskVidPipeline` is beside a `DiffusionPipeline`: a backbone whose U-Net adapters steer."""
+    """What `MaskVidPipeline` is beside a `DiffusionPipeline`: a backbone whose U-Net adapters steer.
+
+    Attributes:
+        noise: Where the noise of the frames comes from.
+        sampling: How videos are sampled.
+        seed: Of what is drawn, with the name of each clip.
+        sources: Training clips without prompts, for methods whose sampling starts from the noise of one.
+        negative: What guidance leads away from, as `Backbone.encode_text` gives it; None is the empty prompt.
+    """
 
     components: dict[str, Any]
     register_modules: Any
     scheduler: Any
+    unet: Any
+    noise: Noise
+    sampling: Sampling
+    seed: int
 
     def _hold(self, backbone: Backbone | None) -> None:
         self._backbone = backbone
         self._adapters: dict[str, tuple[Path, float]] = {}
         self._inflated: InflatedUNet | None = None
-        self._sampler: VideoSampler | None = None
+        self.sources: ClipBatch | None = None
+        self.negative: Embedded | None = None
         self._run: Description | None = None
 
     @classmethod
@@ -73,18 +87,20 @@ class Steered:
         if (Path(runs[0]) / "model_index.json").is_file():
             given.setdefault("path", str(runs[0]))
         run = read_runs(runs, sampling=sampling, backbone=given, clips=clips)
-        shares = [1 / len(runs)] * len(runs) if weights is None else list(weights)
-        if len(shares) != len(runs):
-            raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
-        loaded = load_backbone(run, runs[0], given)
-        parts = {name: part for name, part in loaded.pipeline.components.items() if name != "controlnet"}
-        pipeline = cls(**parts)
-        pipeline._backbone = loaded
+        shares = shares_of(runs, weights)
+        pipeline = cls.holding(load_backbone(run, runs[0], given))
         pipeline._adapters = {str(one): (adapter_folder(one), share) for one, share in zip(runs, shares, strict=True)}
         try:
-            pipeline._steer(run)
+            pipeline.steer(run)
         except UserError as error:
             raise UserError(f"run={runs[0]}: {error}") from error
+        return pipeline
+
+    @classmethod
+    def holding(cls, backbone: Backbone) -> Self:
+        """A pipeline over a backbone that is loaded already; nothing steers it yet."""
+        pipeline = cls(**{name: part for name, part in backbone.pipeline.components.items() if name != "controlnet"})
+        pipeline._backbone = backbone
         return pipeline
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
@@ -125,11 +141,15 @@ class Steered:
         return self._run
 
     @property
-    def sampler(self) -> VideoSampler:
-        """What samples; `run` says by which settings."""
+    def inflated(self) -> InflatedUNet:
+        """The U-Net with its steering.
+
+        Raises:
+            UserError: Nothing steers.
+        """
         assert self.run
-        assert self._sampler is not None
-        return self._sampler
+        assert self._inflated is not None
+        return self._inflated
 
     def load_adapter(self, path: str | Path, weight: float = 1.0, *, name: str | None = None) -> None:
         """Steer the U-Net by an adapter; further ones of the same method mix, see `set_adapters`.
@@ -148,7 +168,7 @@ class Steered:
         before = dict(self._adapters)
         self._adapters[name or str(path)] = (folder, weight)
         try:
-            self._steer(run)
+            self.steer(run)
         except UserError:
             self._adapters = before
             raise
@@ -167,7 +187,7 @@ class Steered:
             raise UserError(f"names: there is no adapter {unknown[0]!r}, but {', '.join(self._adapters)}.")
         chosen = dict(zip(names, weights, strict=True))
         self._adapters = {name: (folder, chosen.get(name, 0.0)) for name, (folder, _) in self._adapters.items()}
-        self._steer(self.run)
+        self.steer(self.run)
 
     def unload_adapter(self) -> None:
         """Take all adapters off: the U-Net is the 2-D one that it was."""
@@ -176,25 +196,34 @@ class Steered:
             self.register_modules(scheduler=self.backbone.scheduler)
         self._hold(self._backbone)
 
-    def _steer(self, run: Description) -> None:
-        """Inflate the U-Net anew, load the adapters and make the sampler."""
+    def _follow(self) -> None:
+        """Bring what is not registered with the pipeline to where the U-Net computes."""
+        if self._inflated is not None:
+            place = place_of(self.unet)
+            self._inflated.steering.to(place)
+            if self.backbone.controlled is not None:
+                self.backbone.controlled.to(place)
+
+    def steer(self, run: Description) -> None:
+        """Inflate the U-Net by a run's method, with what the adapters have learnt; without any it has learnt nothing.
+
+        Raises:
+            UserError: An adapter does not fit, or first frames are to be led by a ControlNet that is not there.
+        """
         if self._inflated is not None:
             self._inflated.restore()
         frozen = self.backbone
+        if run.sampling.first_frame == "controlnet" and frozen.controlled is None:
+            raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
         inflated = InflatedUNet(frozen.unet, vae_scale_factor=frozen.vae_scale_factor, **asdict(run.method.unet))
-        folders = [folder for folder, _ in self._adapters.values()]
-        shares = [weight for _, weight in self._adapters.values()]
-        load_weights(inflated, folders, None if shares == [1.0] else shares)
-        inflated.steering.to(frozen.unet.device)
+        if self._adapters:
+            folders, shares = zip(*self._adapters.values(), strict=True)
+            load_weights(inflated, folders, shares)
         schedule = frozen.scheduler.config
         self.register_modules(scheduler=make_scheduler(run.scheduler.name, schedule=schedule, **run.scheduler.settings))
-        sampling = copy.copy(run.sampling)
-        if sampling.first_frame == "given":  # as validation clips have theirs; here there is a picture or none
-            sampling.first_frame = "text_to_image" if frozen.controlled is None else "controlnet"
         self._inflated, self._run = inflated.eval(), run
-        self._sampler = VideoSampler(
-            inflated, frozen, self.scheduler, noise=run.method.noise, sampling=sampling, seed=run.seed
-        )
+        self._follow()
+        self.noise, self.sampling, self.seed = run.method.noise, run.sampling, run.seed
 
 
 def _fetched(path: str | Path) -> str | Path:

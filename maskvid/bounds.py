@@ -84,14 +84,9 @@ class Bounds:
             raise UserError(f"{key}={value}: give a finite number.")
         if not self.allow(value):
             shown = repr(value) if isinstance(value, str) else value
-            kind = (
-                "choose "
-                if self.choices
-                else "give a whole number, "
-                if self.whole and not isinstance(value, int)
-                else "give "
-            )
-            raise UserError(f"{key}={shown}: {kind}{self}.")
+            broken = self.whole and not isinstance(value, int)
+            asked = "choose" if self.choices else "give a whole number," if broken else "give"
+            raise UserError(f"{key}={shown}: {asked} {self}.")
 
 
 def bounded(

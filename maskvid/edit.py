@@ -25,7 +25,7 @@ from maskvid.media.decode import read_clip
 from maskvid.media.times import evenly
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
-from maskvid.request import prepare, prompts_of, request, video_path
+from maskvid.request import prepare, prompts_of, video_path
 from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
@@ -59,13 +59,13 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
     latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
-    given = replace(request(pipeline, config.source_prompt, masks, name="source_prompt"), latents=latents)
+    given = replace(pipeline.clip(config.source_prompt, masks, place="source_prompt"), latents=latents)
     pipeline.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
-        wanted = request(pipeline, prompt, masks)
+        wanted = pipeline.clip(prompt, masks)
         [text] = wanted.prompts
-        video = pipeline.sampler.edit(given, wanted, keep_background=config.keep_background)[0].cpu()
+        video = pipeline.edit_clips(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
         sample = Sample("edited", path.stem, text, video, masks, reference=frames)

@@ -30,8 +30,10 @@ from maskvid.files import atomic_write, check_output, expanded, json_text
 from maskvid.launch import check_launch
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.suite import VideoMetrics
+from maskvid.module import MaskVidModule
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.recordings import read_recordings
-from maskvid.request import OF_A_PAINTED_FRAME, check_control, clips_given, clips_of, given, load_run, runs_of
+from maskvid.request import OF_A_PAINTED_FRAME, check_control, clips_given, clips_of, given, runs_of
 from maskvid.sweep import in_sweep, run_job
 from maskvid.train import check_judges, check_precision
 
@@ -50,36 +52,35 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
     Returns:
         `<set>/<metric>`, and one row for each video of all processes.
     """
-    module, run = load_run(
-        runs_of(config),
-        mix=config.mix,
+    pipeline = MaskVidPipeline.from_pretrained(
+        [Path(run) for run in runs_of(config)],  # a run directory that is misspelt is not looked for on the hub
+        weights=config.mix,
         sampling=given(config.sampling),
         backbone=given(config.backbone),
         clips=clips_given(config),
-        sources=False,  # the data module has them
     )
-    check_control(config, module.backbone)
+    run, clips = pipeline.run, pipeline.run.clips
+    check_control(config, pipeline.backbone)
     if run.method.noise.start != "inversion":
         refuse_given(config, ["data.train"], "with this run, whose sampling starts from no training clip")
-    check_judges(config.metrics, run.clips.height, run.clips.width)
+    check_judges(config.metrics, clips.height, clips.width)
     check_precision(run.backbone.dtype, config.trainer.precision or run.precision, config.trainer.accelerator)
-    if module.sampler.sampling.first_frame == "given":
+    if run.sampling.first_frame == "given":
         unseen = ["sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
         refuse_given(config, unseen, "where each video begins with its clip's own first frame (sampling.first_frame)")
-    if not module.unet.sees_masks:
-        refuse_given(config, ["sampling.perturb"], "with this run's method, which sees no masks")
+    if not pipeline.inflated.sees_masks:
+        refuse_given(config, ["sampling.perturb", "sampling.mask_scale"], "with this run's method, which sees no masks")
     if config.seed is not None:
-        module.sampler.seed = config.seed
+        pipeline.seed = config.seed
     if config.scheduler.name is not None:
-        module.sampler.scheduler = make_scheduler(config.scheduler.name, schedule=module.backbone.scheduler.config)
-    sets = config.sets or run.clips.validation
+        pipeline.scheduler = make_scheduler(config.scheduler.name, schedule=pipeline.backbone.scheduler.config)
+    sets = config.sets or clips.validation
     if not sets:
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
-    module.backbone.check_clip(
-        run.clips.height, run.clips.width, run.clips.num_frames, clean_frames=module.unet.clean_frames, place="data."
-    )
-    data = clips_of(run, sets).attach(module.backbone)
-    module.set_names = list(sets)
+    clean_frames = pipeline.inflated.clean_frames
+    pipeline.backbone.check_clip(clips.height, clips.width, clips.num_frames, clean_frames=clean_frames, place="data.")
+    module = MaskVidModule(pipeline, set_names=list(sets)).eval()
+    data = clips_of(run, sets).attach(pipeline.backbone)
     metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)
     callbacks = [metrics, VideoLogger(folder=folder, logged_per_set=0)] if config.save_videos else [metrics]
     trainer = instantiate(

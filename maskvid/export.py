@@ -54,9 +54,13 @@ def export(config: DictConfig) -> Path:
     source, folder = Path(config.run), Path(config.out or Path(config.run, "export"))
     described = read_run(source)
     check_output(folder)
+    ours = (folder / WEIGHTS).is_file()
+    if folder.resolve() in (source.resolve(), adapter_folder(source).resolve()) or (folder / "checkpoints").is_dir():
+        raise UserError(f"out={folder}: it is a run's own folder, which stays as it is; give another.")
     if folder.is_dir() and any(folder.iterdir()) and not config.overwrite:
         raise UserError(f"out={folder}: it holds something; give another, or replace it by overwrite=true.")
-    shutil.rmtree(folder / "samples", ignore_errors=True)  # and nothing else: what is not ours stays
+    if ours:  # an export before this one; what is not ours stays
+        shutil.rmtree(folder / "samples", ignore_errors=True)
     base = config.base or described.backbone.path
     if Path(base).is_absolute():
         warnings.warn(f"others have no {base}: give base=HUB_ID, the backbone's name on the hub", stacklevel=2)

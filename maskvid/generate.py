@@ -31,7 +31,6 @@ from maskvid.request import (
     prepare,
     prompts_of,
     read_picture,
-    request,
     video_path,
 )
 from maskvid.video import Sample, sample_sheet, spaced, write_png, write_sidecars, write_video
@@ -53,8 +52,7 @@ def generate(config: DictConfig) -> list[Path]:
 
 
 def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
-    run, sampler = pipeline.run, pipeline.sampler
-    sampler.seed = config.seed
+    run, pipeline = pipeline.run, pipeline.asked(seed=config.seed)
     _check_first_frame(config, pipeline)
     size = height, width = config.height or run.clips.height, config.width or run.clips.width
     fps = run.clips.fps
@@ -64,7 +62,7 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
     first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
-    batches = [request(pipeline, prompt, masks) for prompt in prompts_of(config)]
+    batches = [pipeline.clip(prompt, masks) for prompt in prompts_of(config)]
     pipeline.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
     shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
     kept: dict[int, torch.Tensor] = {}
@@ -73,7 +71,7 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         done = 0
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("Sampling frames", total=len(masks))
-            for piece in sampler.stream(batch, latent, window=run.clips.num_frames):
+            for piece in pipeline.stream(batch, latent):
                 frames = piece[0].cpu()
                 kept.update((i, frames[i - done]) for i in shown if done <= i < done + len(frames))
                 done += len(frames)
@@ -83,7 +81,7 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         [text] = batch.prompts
-        latent = first if first is not None else sampler.first_frame(batch)
+        latent = first if first is not None else pipeline.first_frame(batch)
         path = video_path(config, index, text, end=f"-seed{config.seed}")
         paths.append(write_video(path, frames_of(batch, latent), fps))
         sample = Sample("generated", path.stem, text, torch.stack([kept[i] for i in shown]), masks[shown])
@@ -102,7 +100,7 @@ def _check_first_frame(config: DictConfig, pipeline: MaskVidPipeline) -> None:
         why = "where first_frame is a picture"
         unseen = ["sampling.first_frame", "sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
         refuse_given(config, unseen, why)
-        if pipeline.sampler.unet.clean_frames == 0 and pipeline.run.method.noise.start != "drift":
+        if pipeline.inflated.clean_frames == 0 and pipeline.run.method.noise.start != "drift":
             refuse_given(config, ["first_frame"], "with this run's method, which makes the first frame like the others")
     elif config.sampling.first_frame == "given":
         raise UserError("sampling.first_frame=given: give the picture, first_frame=PICTURE.")

@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def help_text(program: str, overrides: list[str]) -> str:
         lines += _wrapped("  ", [(g, f"{' | '.join(names)}{_chosen(choices.get(g))}") for g, names in options.items()])
         lines += [""]
     lines += ["Settings (key=value), their values and what they mean; ??? must be set:"]
-    for key, value, bounds, meaning in _settings(config, comments):
+    for key, value, bounds, meaning in _settings(config, comments, PRETRAINING if program == "pretrain" else {}):
         lines.append(f"  {key}={value}" + (f"    ({bounds})" if bounds else ""))
         for text in meaning:
             lines += textwrap.wrap(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
@@ -127,12 +128,17 @@ def _beside(source: str, place: list[str]) -> dict[str, str]:
     return found
 
 
-def _settings(config: DictConfig, comments: dict[str, str]) -> list[tuple[str, str, str, list[str]]]:
-    """Key, value, range and meaning of every leaf, and of every node that has a meaning as a whole."""
+def _settings(
+    config: DictConfig, comments: dict[str, str], others: Mapping[str, Bounds]
+) -> list[tuple[str, str, str, list[str]]]:
+    """Key, value, range and meaning of every leaf, and of every node that has a meaning as a whole.
+
+    `others` are the ranges of what nothing declares, by name.
+    """
     rows: list[tuple[str, str, str, list[str]]] = []
 
     def walk(node: DictConfig, place: str) -> None:
-        bounds = {**(PRETRAINING if "vae" in config else {}), **bounds_of(node)}
+        bounds = {**others, **bounds_of(node)}
         meanings = _documented(node)
         for key in map(str, node):
             if key == "hydra" and not place:

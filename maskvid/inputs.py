@@ -53,24 +53,20 @@ class Steps:
 
     Args:
         pipeline: Whose call it is.
-        scheduler: What samples.
-        total: Steps of a video.
+        bar: Moved by each step.
         callback: Called as (pipeline, step, timestep, tensors); `latents` in what it returns are gone on with.
         names: The tensors that it is given: `latents`, or nothing.
     """
 
-    def __init__(
-        self, pipeline: Any, scheduler: Any, total: int, callback: Callback | None, names: Sequence[str]
-    ) -> None:
-        self.pipeline, self.scheduler, self.callback, self.names = pipeline, scheduler, callback, names
-        self.bar = pipeline.progress_bar(total=total)
+    def __init__(self, pipeline: Any, bar: Any, callback: Callback | None, names: Sequence[str]) -> None:
+        self.pipeline, self.bar, self.callback, self.names = pipeline, bar, callback, names
 
     def __call__(self, step: int, latents: torch.Tensor) -> torch.Tensor:
         """Look at (b, f, c, h, w) behind step number `step`, counted from 1."""
         self.bar.update()
         if self.callback is not None:
             tensors = {"latents": latents} if "latents" in self.names else {}
-            answer = self.callback(self.pipeline, step - 1, self.scheduler.timesteps[step - 1], tensors) or {}
+            answer = self.callback(self.pipeline, step - 1, self.pipeline.scheduler.timesteps[step - 1], tensors) or {}
             latents = answer.get("latents", latents)
         if self.pipeline.interrupt:
             raise Interrupted(latents)

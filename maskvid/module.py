@@ -1,4 +1,4 @@
-"""The whole method on one page: what is trained, on which loss, with which noise; `sampler` samples from it."""
+"""The whole method on one page: what is trained, on which loss, with which noise; its pipeline samples from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, SchedulerMixin
+from diffusers import DDPMScheduler
 from lightning.pytorch import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -15,12 +15,12 @@ from maskvid.clip import UNKNOWN, ClipBatch
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
 from maskvid.masks.perturb import check, perturb
-from maskvid.model import Backbone, InflatedUNet, decays, mask_inputs, merge_ranges, parameters_by_role
+from maskvid.model import decays, mask_inputs, merge_ranges, parameters_by_role
 from maskvid.model.roles import Role
 from maskvid.model.shard import gather, shard_frozen
-from maskvid.sampler import VideoSampler
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.seeds import seeded
-from maskvid.settings import Noise, Optim, Sampling
+from maskvid.settings import Optim
 from maskvid.video import Sample
 
 
@@ -28,48 +28,31 @@ class MaskVidModule(LightningModule):
     """Few-shot, mask-guided tuning of an inflated text-to-image U-Net (our interpretation of arXiv 2503.18386).
 
     Args:
-        unet: The inflated U-Net; only its `steering` is trained.
-        backbone: Frozen VAE, text encoder and noise schedule.
-        scheduler: diffusers scheduler that samples, with the backbone's schedule.
-        noise: Where the noise of the frames comes from.
+        pipeline: What is tuned: its run says by which noise and loss, and only its steering is trained.
         optim: Optimiser settings; None where nothing is to be trained.
-        sampling: Sampling settings.
-        foreground_weight: See `first_frame_loss`.
-        mask_dropout: Share of training windows whose masks are not known.
-        fps: Frames a second of the training windows, at which what is sampled is played.
         set_names: Validation sets in the order of the data module's loaders.
         shard_backbone: Whether processes share the frozen U-Net's weights out, see `maskvid.model.shard`.
-        seed: Everything drawn is a function of this and the position, in validation of this and the clip.
+
+    Everything drawn is a function of the run's seed and the position, in validation of the seed and the clip.
     """
 
     def __init__(
         self,
+        pipeline: MaskVidPipeline,
         *,
-        unet: InflatedUNet,
-        backbone: Backbone,
-        scheduler: SchedulerMixin,
-        noise: Noise,
-        sampling: Sampling,
-        fps: float,
         optim: Optim | None = None,
-        foreground_weight: float = 0.0,
-        mask_dropout: float = 0.0,
         set_names: list[str] | None = None,
         shard_backbone: bool = False,
-        seed: int = 0,
     ) -> None:
         super().__init__()
-        if sampling.perturb is not None:
-            check(sampling.perturb, sampling.perturb_strength)
+        run = pipeline.run
+        if run.sampling.perturb is not None:
+            check(run.sampling.perturb, run.sampling.perturb_strength)
         self.strict_loading = False  # checkpoints leave the frozen backbone out
-        self.unet = unet
-        self.backbone = backbone
-        self.schedule = DDPMScheduler.from_config(backbone.scheduler.config)
-        self.sampler = VideoSampler(unet, backbone, scheduler, noise=noise, sampling=sampling, seed=seed)
-        self.noise, self.optim = noise, optim
-        self.foreground_weight, self.mask_dropout, self.fps = foreground_weight, mask_dropout, fps
+        self.pipeline, self.unet, self.backbone = pipeline, pipeline.inflated, pipeline.backbone
+        self.schedule = DDPMScheduler.from_config(self.backbone.scheduler.config)
+        self.method, self.seed, self.optim = run.method, run.seed, optim
         self.set_names = set_names or []
-        self.seed = seed
         self.shard_backbone = shard_backbone
         # DDP would send the first process's ranges to all in every step; `merge_ranges` does so when they are needed.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
@@ -93,8 +76,8 @@ class MaskVidModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Move the frozen parts, which Lightning does not know of, to this rank's device."""
         self.backbone.to(self.trainer.strategy.root_device)
-        if self.noise.start == "inversion":
-            self.sampler.sources = self.trainer.datamodule.sources()  # type: ignore[attr-defined]
+        if self.method.noise.start == "inversion":
+            self.pipeline.sources = self.trainer.datamodule.sources()  # type: ignore[attr-defined]
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> torch.Tensor:
         """Noise the frames that are not given clean, denoise all, score those that were noised."""
@@ -103,27 +86,29 @@ class MaskVidModule(LightningModule):
         latents = batch.latents
         # A function of the global position: n processes draw together what one draws with n times the batch.
         generators = [seeded(self.seed, "train", position) for position in batch.positions]
-        shape, mode, alpha = (1, *latents.shape[1:]), self.noise.mode, self.noise.alpha
-        noise = torch.cat([shared_noise(shape, mode=mode, alpha=alpha, generator=g) for g in generators]).to(latents)
+        shape, shared = (1, *latents.shape[1:]), self.method.noise
+        noise = torch.cat(
+            [shared_noise(shape, mode=shared.mode, alpha=shared.alpha, generator=g) for g in generators]
+        ).to(latents)
         num_levels = self.schedule.config.num_train_timesteps
         timesteps = torch.cat([torch.randint(num_levels, (1,), generator=g) for g in generators]).to(latents.device)
         noisy = self.schedule.add_noise(latents, noise, timesteps)
         clean = self.unet.clean_frames
         noisy = torch.cat([latents[:, :clean], noisy[:, clean:]], 1)
-        prediction = self.sampler.predict(noisy, timesteps, self._forgetful(batch, generators))
+        prediction = self.pipeline.predict(noisy, timesteps, self._forgetful(batch, generators))
         if self.schedule.config.prediction_type == "v_prediction":
             noise = self.schedule.get_velocity(latents, noise, timesteps)
         loss = first_frame_loss(
-            prediction, noise, masks=batch.masks, foreground_weight=self.foreground_weight, clean_frames=clean
+            prediction, noise, masks=batch.masks, foreground_weight=self.method.foreground_weight, clean_frames=clean
         )
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def _forgetful(self, batch: ClipBatch, generators: list[torch.Generator]) -> ClipBatch:
         """The batch with the masks of some windows unknown."""
-        if self.mask_dropout == 0:
+        if self.method.mask_dropout == 0:
             return batch
-        known = torch.cat([torch.rand(1, generator=g) >= self.mask_dropout for g in generators])
+        known = torch.cat([torch.rand(1, generator=g) >= self.method.mask_dropout for g in generators])
         kept = known.to(batch.masks.device).view(-1, 1, 1, 1, 1)
         return replace(batch, masks=torch.where(kept, batch.masks, UNKNOWN))
 
@@ -132,17 +117,18 @@ class MaskVidModule(LightningModule):
     ) -> list[Sample]:
         """Sample the batch's prompts and masks; callbacks write and measure what is returned."""
         set_name = self.set_names[dataloader_idx] if self.set_names else "validation"
-        return [sample for seed in self.sampler.seeds for sample in self._samples(batch, set_name, seed)]
+        first, samples = self.pipeline.seed, self.pipeline.sampling.samples
+        return [one for seed in range(first, first + samples) for one in self._samples(batch, set_name, seed)]
 
     def _samples(self, batch: ClipBatch, set_name: str, seed: int) -> list[Sample]:
-        sampler = self.sampler.with_seed(seed)
+        pipeline = self.pipeline.asked(seed=seed)
         masks = batch.masks
         batch = self._perturbed(batch)
         assert batch.latents is not None
         first = batch.latents[:, 0]
-        if sampler.sampling.first_frame != "given":
-            first = sampler.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
-        videos = sampler.generate(batch, first).cpu()
+        if pipeline.sampling.first_frame != "given":
+            first = pipeline.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
+        videos = pipeline.generate(batch, first).cpu()
         return [
             Sample(
                 set_name=set_name,
@@ -151,7 +137,7 @@ class MaskVidModule(LightningModule):
                 frames=videos[i],
                 masks=masks[i].cpu(),
                 reference=None if batch.frames is None else batch.frames[i].cpu(),
-                fps=self.fps,
+                fps=pipeline.run.clips.fps,
                 seed=seed,
             )
             for i in range(len(batch))
@@ -159,7 +145,7 @@ class MaskVidModule(LightningModule):
 
     def _perturbed(self, batch: ClipBatch) -> ClipBatch:
         """The batch as somebody asks for it who draws masks imprecisely."""
-        kind, strength = self.sampler.sampling.perturb, self.sampler.sampling.perturb_strength
+        kind, strength = self.pipeline.sampling.perturb, self.pipeline.sampling.perturb_strength
         if kind is None:
             return batch
         drawn = [
@@ -250,9 +236,9 @@ class MaskVidModule(LightningModule):
         return (
             {
                 "seed": self.seed,
-                "method.foreground_weight": self.foreground_weight,
-                "method.mask_dropout": self.mask_dropout,
+                "method.foreground_weight": self.method.foreground_weight,
+                "method.mask_dropout": self.method.mask_dropout,
             }
             | {f"optim.{name}": value for name, value in asdict(self.optim).items()}
-            | {f"method.noise.{name}": value for name, value in asdict(self.noise).items()}
+            | {f"method.noise.{name}": value for name, value in asdict(self.method.noise).items()}
         )

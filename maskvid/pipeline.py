@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,17 +14,16 @@ from diffusers.utils import BaseOutput
 from diffusers.video_processor import VideoProcessor
 from PIL import Image
 
-from maskvid.adapters import Steered
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.long_video import segments
-from maskvid.diffusion.scheduler import SAMPLERS
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, picture_given
 from maskvid.masks.given import masks_given
 from maskvid.masks.video import read_masks
 from maskvid.media.times import evenly
+from maskvid.model import Embedded
 from maskvid.prompt import parse_prompt
-from maskvid.sampler import Embedded, VideoSampler
+from maskvid.sampled import Sampled
 from maskvid.tuned import arithmetic
 
 OUTPUTS = ("pil", "np", "pt", "latent")
@@ -42,7 +40,7 @@ class MaskVidPipelineOutput(BaseOutput):
     frames: Any
 
 
-class MaskVidPipeline(Steered, DiffusionPipeline):
+class MaskVidPipeline(Sampled, DiffusionPipeline):
     """Video from a prompt and masks, by a Stable-Diffusion-class backbone and an adapter that learnt a motion.
 
     Without an adapter the U-Net is the plain 2-D one, and nothing can be sampled; `load_adapter` steers it, and
@@ -102,11 +100,13 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
     def to(self, *args: Any, **kwargs: Any) -> MaskVidPipeline:
         """Move everything; the adapter stays float32 whatever the type asked for."""
         super().to(*args, **kwargs)
-        if self._inflated is not None:
-            self._inflated.steering.to(self.unet.device)
-        if self._backbone is not None and self._backbone.controlled is not None:
-            self._backbone.controlled.to(self.unet.device)
+        self._follow()
         return self
+
+    def enable_model_cpu_offload(self, *args: Any, **kwargs: Any) -> None:
+        """As diffusers': each part is on the device while it computes; the adapter, which is small, stays there."""
+        super().enable_model_cpu_offload(*args, **kwargs)
+        self._follow()
 
     @property
     def interrupt(self) -> bool:
@@ -124,9 +124,32 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         """
         return self.backbone.encode_text([parse_prompt(prompt)])
 
+    def clip(
+        self, prompt: str | None, masks: torch.Tensor, *, name: str | None = None, embedded: Embedded | None = None,
+        place: str = "prompt",
+    ) -> ClipBatch:  # fmt: skip
+        """One clip asked for, on the device where everything is.
+
+        Args:
+            prompt: The words in [brackets] name the foreground.
+            masks: (f, 1, H, W) in [0, 1].
+            name: With the seed it decides all that is drawn; None takes the prompt's text, so that a prompt gives one
+                video, whatever stands beside it in a list.
+            embedded: In place of the prompt, see `encode_prompt`.
+            place: The prompt's argument, for messages.
+        """
+        asked = None if prompt is None else parse_prompt(prompt, name=place)
+        text, subject, pooled = embedded if asked is None else self.backbone.encode_text([asked])  # type: ignore[misc]
+        words = "" if asked is None else asked.text
+        batch = ClipBatch(
+            ids=[words if name is None else name], masks=masks.unsqueeze(0), text=text, subject=subject, latents=None,
+            frames=None, prompts=[words], pooled=pooled,
+        )  # fmt: skip
+        return batch.to(self._execution_device)
+
     def prepare_latents(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
         """The noise (b, f, c, h, w) that sampling starts from; what its frames share is the method's."""
-        return self.sampler.start(batch, first_frame)
+        return self.start(batch, first_frame)
 
     def check_inputs(
         self, prompt: Any, masks: Any, height: int, width: int, num_frames: int, *,
@@ -138,7 +161,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         Raises:
             UserError: Names the argument, its value and the remedy.
         """
-        clean = self.sampler.unet.clean_frames
+        clean = self.inflated.clean_frames
         if (prompt is None) == (prompt_embeds is None):
             raise UserError("prompt: give it, or prompt_embeds in its place.")
         if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
@@ -152,7 +175,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         if unknown := [name for name in tensor_inputs if name not in self._callback_tensor_inputs]:
             raise UserError(f"callback_on_step_end_tensor_inputs: {unknown[0]!r} is none of latents.")
         self.backbone.check_clip(height, width, num_frames, clean_frames=clean)
-        self.sampler.check_length(num_frames, window=self.run.clips.num_frames)
+        self.check_length(num_frames)
         window = self.run.clips.num_frames
         if num_frames > window and (latents is not None or output_type == "latent"):
             raise UserError(
@@ -171,6 +194,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
+        mask_scale: float | None = None,
         num_videos_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
@@ -195,6 +219,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             num_frames: None takes the run's, or as many as there are masks in memory.
             num_inference_steps: None takes the run's.
             guidance_scale: Of the text; 1 is off, None takes the run's.
+            mask_scale: Of the masks; below 1 the foreground is freer, above it keeps to them more closely.
             num_videos_per_prompt: Each has its own draws.
             generator: One for all, or one for each video; None draws anew each time.
             latents: (1, f, c, h, w) of unit variance to start from, see `prepare_latents`.
@@ -219,29 +244,22 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             )  # fmt: skip
         window = self.run.clips.num_frames
         negative = negative_prompt_embeds or (None if negative_prompt is None else self.encode_prompt(negative_prompt))
-        sampler = self._sampler_with(num_inference_steps, guidance_scale, negative)
-        asked = self._masks(masks, height, width, num_frames)
+        asked = self.asked(
+            num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
+            negative=negative,
+        )  # fmt: skip
+        given = self._masks(masks, height, width, num_frames)
+        total = sum(1 for _ in segments(num_frames, window, 1)) * asked.sampling.num_inference_steps
         self._interrupt, videos = False, []
         for index in range(len(prompts) * num_videos_per_prompt):
             draws = generator[index] if isinstance(generator, list) else generator
-            batch = self._batch(prompts[index // num_videos_per_prompt], prompt_embeds, asked, draws)
-            with self.arithmetic():
-                first = self._first_frame(sampler, batch, image, (height, width))
-                parts = sum(1 for _ in segments(num_frames, window, 1))
-                total = parts * sampler.sampling.num_inference_steps
-                step = Steps(self, sampler.scheduler, total, callback_on_step_end, callback_on_step_end_tensor_inputs)
-                pieces: list[torch.Tensor] = []
-                try:
-                    if num_frames > window:
-                        for piece in sampler.stream(batch, first, window=window, after_step=step):
-                            pieces.append(piece.cpu())
-                    else:
-                        made = sampler.latents(batch, first, noise=latents, after_step=step)
-                        pieces.append((made if output_type == "latent" else sampler.decode(made)).cpu())
-                except Interrupted as stopped:
-                    made = stopped.latents
-                    pieces = pieces or [(made if output_type == "latent" else sampler.decode(made)).cpu()]
-            videos.append(torch.cat(pieces, 1))
+            batch = self.clip(
+                prompts[index // num_videos_per_prompt], given, embedded=prompt_embeds, name=_drawn(draws)
+            )
+            with self.arithmetic(), self.progress_bar(total=total) as bar:
+                first = asked._first_frame(batch, image, (height, width))
+                step = Steps(self, bar, callback_on_step_end, callback_on_step_end_tensor_inputs)
+                videos.append(asked._video(batch, first, latents, step, decoded=output_type != "latent"))
             if self._interrupt:
                 break
         self.maybe_free_model_hooks()
@@ -263,6 +281,7 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         num_frames: int | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
+        mask_scale: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[Image.Image]:
         """Make a video of any length, a frame at a time: memory does not grow with it.
@@ -281,11 +300,14 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
         height, width, num_frames = self._size(masks, height, width, num_frames)
         self.check_inputs(prompt, masks, height, width, num_frames)
         negative = None if negative_prompt is None else self.encode_prompt(negative_prompt)
-        sampler = self._sampler_with(num_inference_steps, guidance_scale, negative)
-        batch = self._batch(prompt, None, self._masks(masks, height, width, num_frames), generator)
+        asked = self.asked(
+            num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
+            negative=negative,
+        )  # fmt: skip
+        batch = self.clip(prompt, self._masks(masks, height, width, num_frames), name=_drawn(generator))
         with self.arithmetic():
-            first = self._first_frame(sampler, batch, image, (height, width))
-            for piece in sampler.stream(batch, first, window=self.run.clips.num_frames):
+            first = asked._first_frame(batch, image, (height, width))
+            for piece in asked.stream(batch, first):
                 yield from self.video_processor.postprocess_video(piece.cpu().transpose(1, 2), "pil")[0]
         self.maybe_free_model_hooks()
 
@@ -330,13 +352,12 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
                 f"video: {num_frames} frames, output_type={output_type!r}; edit at most the "
                 f"{self.run.clips.num_frames} of the run's windows at a time, to pictures."
             )
-        sampler = self._sampler_with(num_inference_steps, guidance_scale, None)
-        asked = self._masks(masks, height, width, num_frames)
+        asked = self.asked(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+        given = self._masks(masks, height, width, num_frames)
         with self.arithmetic():
             latents = self.backbone.encode_frames(video).unsqueeze(0)
-            source = replace(self._batch(None, self.encode_prompt(source_prompt), asked, None), latents=latents)
-            wanted = self._batch(prompt, None, asked, None)
-            frames = sampler.edit(source, wanted, keep_background=keep_background)
+            source = replace(self.clip(source_prompt, given), latents=latents)
+            frames = asked.edit_clips(source, self.clip(prompt, given), keep_background=keep_background)
         self.maybe_free_model_hooks()
         return MaskVidPipelineOutput(self.video_processor.postprocess_video(frames.cpu().transpose(1, 2), output_type))
 
@@ -357,32 +378,31 @@ class MaskVidPipeline(Steered, DiffusionPipeline):
             return read_masks(masks, at, height, width, max_foreground=most)
         return masks_given(masks, num_frames, height, width, max_foreground=most)
 
-    def _sampler_with(self, steps: int | None, guidance: float | None, negative: Embedded | None) -> VideoSampler:
-        sampler = copy.copy(self.sampler)
-        if type(self.scheduler).__name__ not in SAMPLERS:
-            raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
-        changes: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance}
-        given = {name: value for name, value in changes.items() if value is not None}
-        sampler.sampling = replace(sampler.sampling, **given)  # which looks at their ranges
-        sampler.scheduler, sampler.negative = self.scheduler, negative
-        return sampler
+    def _video(
+        self, batch: ClipBatch, first: torch.Tensor, noise: torch.Tensor | None, step: Steps, *, decoded: bool
+    ) -> torch.Tensor:
+        """Frames or latents of one clip, as far as they were made where the steps were interrupted."""
+        pieces: list[torch.Tensor] = []
+        try:
+            if batch.masks.shape[1] > self.run.clips.num_frames:
+                pieces.extend(piece.cpu() for piece in self.stream(batch, first, after_step=step))
+                return torch.cat(pieces, 1)
+            made = self.latents(batch, first, noise=noise, after_step=step)
+        except Interrupted as stopped:
+            if pieces:
+                return torch.cat(pieces, 1)
+            made = stopped.latents
+        return (self.decode(made) if decoded else made).cpu()
 
-    def _batch(
-        self, prompt: str | None, embedded: Embedded | None, masks: torch.Tensor, generator: torch.Generator | None
-    ) -> ClipBatch:
-        """One video asked for; its name says what is drawn for it."""
-        text, subject, pooled = self.encode_prompt(prompt) if prompt is not None else embedded  # type: ignore[misc]
-        device = None if generator is None else generator.device
-        draws = torch.randint(2**62, (1,), generator=generator, device=device).item()
-        batch = ClipBatch(
-            ids=[str(draws)], masks=masks.unsqueeze(0), text=text, subject=subject, latents=None, frames=None,
-            prompts=["" if prompt is None else parse_prompt(prompt).text], pooled=pooled,
-        )  # fmt: skip
-        return batch.to(self._execution_device)
-
-    def _first_frame(self, sampler: VideoSampler, batch: ClipBatch, image: Any, size: tuple[int, int]) -> torch.Tensor:
+    def _first_frame(self, batch: ClipBatch, image: Any, size: tuple[int, int]) -> torch.Tensor:
         if image is None:
             if not batch.prompts[0]:
                 raise UserError("image=None: a first frame is painted from a prompt; give prompt, or the picture.")
-            return sampler.first_frame(batch)
+            return self.first_frame(batch)
         return self.backbone.encode_frames(picture_given(image, size))
+
+
+def _drawn(generator: torch.Generator | None) -> str:
+    """A clip's name, of which all that is drawn for it is a function."""
+    device = None if generator is None else generator.device
+    return str(torch.randint(2**62, (1,), generator=generator, device=device).item())

@@ -1,10 +1,10 @@
-"""What is asked of a tuned model: a run, prompts with their subject in brackets, masks."""
+"""What the programs read from a request: the run, its clips, prompts, places of videos."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,54 +21,12 @@ from maskvid.devices import device_of
 from maskvid.entry import check, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name
-from maskvid.media.decode import decode_frames, frames_to_float
+from maskvid.inputs import picture_given
 from maskvid.media.regular import is_folder
 from maskvid.model import Backbone
-from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
-from maskvid.prompt import parse_prompt
 from maskvid.settings import Data
-from maskvid.train import assemble, check_precision
-from maskvid.tuned import load_backbone, load_weights, read_runs
-
-
-def load_run(
-    run: str | Path | Sequence[str | Path],
-    *,
-    mix: Sequence[float] | None = None,
-    sampling: dict[str, Any] | None = None,
-    backbone: dict[str, Any] | None = None,
-    clips: dict[str, Any] | None = None,
-    sources: bool = True,
-) -> tuple[MaskVidModule, Description]:
-    """Rebuild a tuned model from its run directory, or a mixture from several.
-
-    Args:
-        run: Run directory of a training, or a copy of its `adapter` folder; several of one method and backbone mix.
-        mix: The share of each run; None shares equally. See `mix_adapters`.
-        sampling: Overrides of the first run's sampling settings.
-        backbone: Overrides of the arguments of its backbone, for one that lies elsewhere now or another ControlNet.
-        clips: Overrides of what it knows of its clips, for training clips or a cache that lie elsewhere now.
-        sources: Whether the training clips are read where sampling starts from one of them.
-
-    Returns:
-        The module in evaluation mode, and the first run.
-
-    Raises:
-        UserError: No whole adapter there, the backbone is missing or not the one it was trained on, or the runs do not
-            mix.
-    """
-    runs = [run] if isinstance(run, (str, Path)) else list(run)
-    asked = read_runs(runs, sampling=sampling, backbone=backbone, clips=clips)
-    frozen = load_backbone(asked, runs[0], backbone or {})
-    try:
-        module = assemble(asked, frozen)
-    except UserError as error:
-        raise UserError(f"run={runs[0]}: {error}") from error
-    load_weights(module.unet, runs, mix)
-    if sources and asked.method.noise.start == "inversion":
-        module.sampler.sources = training_clips(asked, frozen)
-    return module.eval(), asked
+from maskvid.train import check_precision
 
 
 def training_clips(run: Description, backbone: Backbone) -> ClipBatch:
@@ -159,22 +117,24 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
         backbone=given(config.backbone),
         clips=clips_given(config) if generating else None,
     )
-    run, sampler, backbone = pipeline.run, pipeline.sampler, pipeline.backbone
+    run, backbone = pipeline.run, pipeline.backbone
     check_precision(run.backbone.dtype, run.precision, device.type)
     check_control(config, backbone)
     inverts = run.method.noise.start == "inversion"
     if generating and not inverts:
         refuse_given(config, ["data"], "with this run, whose sampling starts from no training clip")
+    if not pipeline.inflated.sees_masks:
+        refuse_given(config, ["sampling.mask_scale"], "with this run's method, which sees no masks")
     num_frames = config.num_frames or run.clips.num_frames
     backbone.check_clip(
         config.height or run.clips.height,
         config.width or run.clips.width,
         num_frames,
-        clean_frames=sampler.unet.clean_frames,
+        clean_frames=pipeline.inflated.clean_frames,
     )
     if generating:  # an edit starts from its source
-        sampler.check_length(num_frames, window=run.clips.num_frames)
-        sampler.sources = training_clips(run, backbone) if inverts else None
+        pipeline.check_length(num_frames)
+        pipeline.sources = training_clips(run, backbone) if inverts else None
     return pipeline.to(device)
 
 
@@ -193,26 +153,6 @@ def check_control(config: DictConfig, backbone: Backbone) -> None:
     if backbone.controlled is None:
         why = "without a ControlNet; give backbone.controlnet=PATH or"
         refuse_given(config, ["backbone.control_picture", "backbone.controlnet_scale"], why)
-
-
-def request(
-    model: MaskVidModule | MaskVidPipeline, prompt: str, masks: torch.Tensor, *, name: str = "prompt"
-) -> ClipBatch:
-    """One clip asked for: a prompt, its subject in brackets, and masks (f, 1, H, W); `name` is the prompt's setting."""
-    asked = parse_prompt(prompt, name=name)
-    text = asked.text
-    embedded, subject_tokens, pooled = model.backbone.encode_text([asked])
-    batch = ClipBatch(
-        ids=[text],  # not its place in the list: one prompt gives one video, whatever stands beside it
-        masks=masks.unsqueeze(0),
-        text=embedded,
-        subject=subject_tokens,
-        latents=None,
-        frames=None,
-        prompts=[text],
-        pooled=pooled,
-    )
-    return batch.to(embedded.device)
 
 
 def prompts_of(config: DictConfig) -> list[str]:
@@ -259,4 +199,4 @@ def read_picture(config: DictConfig, size: tuple[int, int]) -> torch.Tensor:
     """
     if not Path(config.first_frame).is_file():
         raise UserError(f"first_frame={config.first_frame} is a folder; give a picture, or null to paint one.")
-    return frames_to_float(decode_frames(Path(config.first_frame), *size, limit=1))
+    return picture_given(config.first_frame, size)

@@ -31,14 +31,14 @@ from maskvid.callbacks.stop import StopWell
 from maskvid.config import CONF, instantiate, loading, plain, register
 from maskvid.data import MaskVidDataModule
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
-from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, clear_temporaries, expanded
 from maskvid.launch import check_launch, end_others
 from maskvid.metrics.suite import METRICS
-from maskvid.model import Backbone, InflatedUNet, load_adapter, read_adapter
+from maskvid.model import Backbone, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.run_dir import CHECKPOINT, claimed, unfinished
 from maskvid.settings import Data, Optim
 from maskvid.stopping import Stopped
@@ -118,34 +118,12 @@ def describe(config: DictConfig, fingerprint: str) -> Description:
 
 
 def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:
-    """The LightningModule a configuration describes."""
-    run = describe(config, backbone.fingerprint)
+    """The LightningModule a configuration describes, its steering without any training."""
+    pipeline = MaskVidPipeline.holding(backbone)
+    pipeline.steer(describe(config, backbone.fingerprint))
     optim = Optim(**config.optim)
-    return assemble(run, backbone, set_names=set_names, optim=optim, shard_backbone=config.shard_backbone)
-
-
-def assemble(run: Description, backbone: Backbone, **training: Any) -> MaskVidModule:
-    """The LightningModule of a run.
-
-    Args:
-        run: The run.
-        backbone: Its backbone.
-        training: What only training needs: `set_names`, `optim` and `shard_backbone`, see `MaskVidModule`.
-    """
-    unet = InflatedUNet(backbone.unet, vae_scale_factor=backbone.vae_scale_factor, **asdict(run.method.unet))
-    schedule = backbone.scheduler.config
-    return MaskVidModule(
-        unet=unet,
-        backbone=backbone,
-        scheduler=make_scheduler(run.scheduler.name, schedule=schedule, **run.scheduler.settings),
-        noise=run.method.noise,
-        sampling=run.sampling,
-        fps=run.clips.fps,
-        foreground_weight=run.method.foreground_weight,
-        mask_dropout=run.method.mask_dropout,
-        seed=run.seed,
-        **training,
-    )
+    module = MaskVidModule(pipeline, optim=optim, set_names=set_names, shard_backbone=config.shard_backbone)
+    return module.train()
 
 
 def check_judges(metrics: DictConfig, height: int, width: int) -> None:

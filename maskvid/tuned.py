@@ -107,17 +107,25 @@ def check_fingerprint(asked: Description, backbone: Backbone, run: str | Path) -
         )
 
 
-def load_weights(unet: InflatedUNet, runs: Sequence[str | Path], mix: Sequence[float] | None = None) -> None:
-    """Load one adapter, or several, each by its share; None shares equally. See `mix_adapters`.
+def shares_of(runs: Sequence[str | Path], mix: Sequence[float] | None) -> list[float]:
+    """The share of each run in a mixture; None shares equally.
 
     Raises:
-        UserError: They do not fit, or there are not as many shares as runs.
+        UserError: There are not as many shares as runs.
     """
-    folders = [adapter_folder(run) for run in runs]
     shares = [1 / len(runs)] * len(runs) if mix is None else list(mix)
     if len(shares) != len(runs):
         raise UserError(f"mix={shares}: {len(shares)} shares for {len(runs)} runs; give one for each.")
-    if len(runs) == 1 and mix is None:
+    return shares
+
+
+def load_weights(unet: InflatedUNet, folders: Sequence[str | Path], shares: Sequence[float]) -> None:
+    """Load one adapter as it is, or several, each by its share. See `mix_adapters`.
+
+    Raises:
+        UserError: They do not fit.
+    """
+    if list(shares) == [1.0]:
         load_adapter(folders[0], unet)
     else:
         mix_adapters(folders, shares, unet)

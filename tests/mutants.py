@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant("polarity_reversed", "maskvid/model/attention.py", "return 2 * masks - 1", "return 1 - 2 * masks", POLARITY),
     Mutant(
         "unconditional_pass_blind",
-        "maskvid/sampler.py",
+        "maskvid/sampled.py",
         "asked = empty if unconditional else batch",
         "asked = replace(empty, masks=torch.zeros_like(batch.masks)) if unconditional else batch",
         (PASSES,),
@@ -126,7 +126,7 @@ MUTANTS = (
     ),
     Mutant(
         "frames_share_no_noise_in_sampling",
-        "maskvid/sampler.py",
+        "maskvid/sampled.py",
         "alpha = self.noise.alpha if self.noise.sampling_alpha is None else self.noise.sampling_alpha",
         "alpha = 0.0",
         ("test_guidance.py::test_a_video_starts_from_noise_that_its_frames_share_as_configured",),
@@ -140,7 +140,7 @@ MUTANTS = (
     ),
     Mutant(
         "subject_never_marked",
-        "maskvid/sampler.py",
+        "maskvid/sampled.py",
         "subject=batch.subject,",
         "subject=torch.zeros_like(batch.subject),",
         (PASSES,),

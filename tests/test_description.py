@@ -12,7 +12,7 @@ from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.evaluate import evaluate
 from maskvid.generate import generate
-from maskvid.request import load_run
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import train
 from tests.runs import configure, configure_generate
 from tests.test_evaluate import configure_evaluate
@@ -37,7 +37,7 @@ def altered(run: Path, folder: Path, change) -> Path:
 
 
 def test_what_is_written_is_read(run):
-    _, described = load_run(run)
+    described = MaskVidPipeline.from_pretrained(run).run
     assert read_description(json.loads(json.dumps(asdict(described)))) == described
 
 
@@ -84,7 +84,7 @@ def test_nothing_in_it_is_expanded(run, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "plain")
     bad = altered(run, tmp_path, lambda described: described["backbone"].update(path="${oc.env:SECRET}"))
     with pytest.raises(UserError) as refused:
-        load_run(bad)
+        MaskVidPipeline.from_pretrained(bad)
     assert "${oc.env:SECRET}" in str(refused.value)
     assert "plain" not in str(refused.value)
 
@@ -112,7 +112,7 @@ def test_nothing_in_it_is_expanded(run, tmp_path, monkeypatch):
 )
 def test_a_field_that_cannot_be_is_named(run, tmp_path, change, words):
     with pytest.raises(UserError, match=words):
-        load_run(altered(run, tmp_path, change))
+        MaskVidPipeline.from_pretrained(altered(run, tmp_path, change))
 
 
 def nested(depth):
@@ -131,4 +131,4 @@ def test_what_is_no_description_is_refused(content):
 def test_settings_of_a_scheduler_may_be_lists(overrides, tmp_path):
     more = ["scheduler.name=UniPCMultistepScheduler", "+scheduler.disable_corrector=[0]", "method.trained=false"]
     train(configure(overrides, *more, f"run_dir={tmp_path}", "trainer.limit_val_batches=0", "data.validation=null"))
-    assert load_run(tmp_path)[1].scheduler.settings == {"disable_corrector": [0]}
+    assert MaskVidPipeline.from_pretrained(tmp_path).run.scheduler.settings == {"disable_corrector": [0]}

@@ -7,7 +7,7 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.generate import generate
-from maskvid.request import load_run, request
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import train
 from tests.runs import configure, configure_generate
 
@@ -27,8 +27,8 @@ def test_a_baseline_runs_from_training_to_generation(method, overrides, triples,
 
 def test_an_untrained_method_is_sampled_as_it_is(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false"))
-    module, _ = load_run(tmp_path)
-    gates = [value for name, value in module.unet.steering.named_parameters() if name.endswith("gate")]
+    pipe = MaskVidPipeline.from_pretrained(tmp_path)
+    gates = [value for name, value in pipe.inflated.steering.named_parameters() if name.endswith("gate")]
     assert gates
     assert not any(gate.any() for gate in gates)
     assert not list(tmp_path.glob("checkpoints/*"))
@@ -41,21 +41,21 @@ def test_a_method_without_weights_cannot_be_trained(overrides, tmp_path):
 
 def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=lamp", "trainer.max_steps=1"))
-    module, _ = load_run(tmp_path)
+    pipe = MaskVidPipeline.from_pretrained(tmp_path)
     data_free = torch.zeros(2, 4, 8, 12)
     batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
-    noise = module.sampler.start(batch, data_free)
+    noise = pipe.start(batch, data_free)
     assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
     assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)
 
 
 def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false", "data.validation=null"))
-    module, _ = load_run(tmp_path)
+    pipe = MaskVidPipeline.from_pretrained(tmp_path)
     batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
     for alpha, wanted in ((0.9, 0.9), (None, 0.2)):
-        module.noise.sampling_alpha = alpha
-        noise = module.sampler.start(batch, torch.zeros(2, 4, 8, 12)).double()
+        pipe.noise.sampling_alpha = alpha
+        noise = pipe.start(batch, torch.zeros(2, 4, 8, 12)).double()
         assert noise.var().item() == pytest.approx(1, rel=0.15)
         neighbours = (noise[:, 1:] * noise[:, :-1]).mean() / noise.square().mean()
         assert neighbours.item() == pytest.approx(wanted, abs=0.05)
@@ -63,8 +63,8 @@ def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_pat
 
 def test_text2video_zero_has_noise_of_its_own_however_few_steps_are_sampled(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=text2video_zero", "data.validation=null"))
-    module, _ = load_run(tmp_path, sampling={"num_inference_steps": 2})
-    batch = request(module, "[a horse] gallops", torch.zeros(3, 1, 32, 48))
+    pipe = MaskVidPipeline.from_pretrained(tmp_path, sampling={"num_inference_steps": 2})
+    batch = pipe.clip("[a horse] gallops", torch.zeros(3, 1, 32, 48))
     first = torch.zeros(1, 4, 8, 12)
-    starts = [module.sampler.with_seed(seed).start(batch, first) for seed in (1, 2)]
+    starts = [pipe.asked(seed=seed).start(batch, first) for seed in (1, 2)]
     assert not torch.allclose(starts[0], starts[1])

@@ -9,8 +9,8 @@ from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.evaluate import evaluate
 from maskvid.generate import generate
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.report import report
-from maskvid.request import load_run
 from maskvid.train import train
 from tests.backbones import save_backbone
 from tests.runs import configure, configure_generate
@@ -32,7 +32,7 @@ def moved(overrides, tiny_backbone, triples, tmp_path_factory):
         given += ["trainer.max_steps=2", "trainer.limit_val_batches=0"]
         for method in ("maskvid", "tune_a_video"):
             train(configure(overrides, *given, f"method={method}", f"run_dir={there / method}"))
-        assert load_run(there / "maskvid")[1].backbone.path == str(there / "backbone")
+        assert MaskVidPipeline.from_pretrained(there / "maskvid").run.backbone.path == str(there / "backbone")
     finally:
         os.chdir(before)
     for name in ("maskvid", "tune_a_video", "backbone", "clips"):
@@ -56,7 +56,7 @@ def test_it_generates_edits_is_scored_reported_and_resumed(moved, overrides, tmp
     assert (report(configure_report(f"runs={tmp_path}", "plots=false")) / "index.html").is_file()
     more = [f"run_dir={run}", "ckpt_path=last", f"data.train={clips}", "data.validation=null", "data.cache_dir=cache"]
     train(configure(overrides, *at(moved), *more, "trainer.max_steps=3"))
-    assert load_run(run)[1].backbone.path == str(moved / "backbone")  # from now on it knows
+    assert MaskVidPipeline.from_pretrained(run).run.backbone.path == str(moved / "backbone")  # from now on it knows
 
 
 def test_what_is_gone_is_named_with_the_remedy(moved, overrides, tmp_path):

@@ -14,7 +14,7 @@ from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, clear_temporaries, file_name
 from maskvid.generate import generate
-from maskvid.request import load_run
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.run_dir import claimed
 from maskvid.train import train
 from maskvid.video import to_uint8, write_video
@@ -88,8 +88,8 @@ def test_settings_that_a_checkpoint_brings_are_not_recorded_as_others(overrides,
 def test_weights_alone_are_gone_on_from_with_new_rates(overrides, run, tmp_path):
     common = [f"run_dir={tmp_path}", f"init_adapter={run}", "optim.learning_rate=0.0", "optim.mask_learning_rate=0.0"]
     train(configure(without_sets(overrides), *common, "trainer.max_steps=1"))
-    ours, theirs = (load_run(one)[0].unet.steering.state_dict() for one in (tmp_path, run))
-    trained = {name for name, _ in load_run(run)[0].unet.steering.named_parameters()}
+    ours, theirs = (MaskVidPipeline.from_pretrained(one).inflated.steering.state_dict() for one in (tmp_path, run))
+    trained = {name for name, _ in MaskVidPipeline.from_pretrained(run).inflated.steering.named_parameters()}
     assert all(torch.equal(ours[name], theirs[name]) for name in trained)
     for more, words in ((["ckpt_path=last"], "give one of"), (["method=first_frame"], "init_adapter=")):
         with pytest.raises(UserError, match=words):
@@ -98,7 +98,7 @@ def test_weights_alone_are_gone_on_from_with_new_rates(overrides, run, tmp_path)
 
 def test_no_step_at_all_leaves_an_adapter(overrides, tmp_path):
     train(configure(without_sets(overrides), f"run_dir={tmp_path}", "trainer.max_steps=0"))
-    assert load_run(tmp_path)[1].steps == 0
+    assert MaskVidPipeline.from_pretrained(tmp_path).run.steps == 0
 
 
 def test_a_run_killed_in_its_last_validation_leaves_an_adapter_when_it_goes_on(overrides, tmp_path):
@@ -113,7 +113,7 @@ def test_a_run_killed_in_its_last_validation_leaves_an_adapter_when_it_goes_on(o
     assert checkpoint.is_file()
     (tmp_path / "adapter" / "adapter.json").unlink(missing_ok=True)
     train(configure(overrides, f"run_dir={tmp_path}", "ckpt_path=auto"))
-    assert load_run(tmp_path)[1].steps == 4
+    assert MaskVidPipeline.from_pretrained(tmp_path).run.steps == 4
     assert len(list(tmp_path.glob("samples/step-000004/seen/*.mp4"))) == 3
     assert not list(tmp_path.rglob(".*.maskvid-*"))
 
@@ -128,7 +128,7 @@ def test_a_signal_between_steps_leaves_checkpoint_and_adapter(overrides, tmp_pat
     assert "Traceback" not in ended.err
     assert f"stopped by {signum.name}. Checkpoint and adapter of step" in ended.err
     assert "ckpt_path=auto goes on" in ended.err
-    step = load_run(tmp_path / "run")[1].steps
+    step = MaskVidPipeline.from_pretrained(tmp_path / "run").run.steps
     saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert saved["global_step"] == step > 0
 

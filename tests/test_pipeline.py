@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import doctest
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+from huggingface_hub import ModelCard
 from PIL import Image
 
 import maskvid.adapters
@@ -19,6 +22,7 @@ import maskvid.masks.given
 import maskvid.pipeline
 from maskvid import MaskVidPipeline
 from maskvid.errors import UserError
+from maskvid.model.backbone import place_of
 from maskvid.train import train
 from tests.runs import configure
 
@@ -306,6 +310,48 @@ def test_a_hub_id_is_fetched_and_what_is_not_there_is_a_sentence(run, monkeypatc
         MaskVidPipeline.from_pretrained("somebody/horse")
 
 
+def test_it_is_pushed_to_the_hub_whole(pipe, masks, tmp_path, monkeypatch):
+    """Backbone and adapter together, so that whoever has this package loads it by the id alone."""
+    latents = made(pipe, masks, output_type="latent")
+    hub = "diffusers.utils.hub_utils"
+    monkeypatch.setattr(f"{hub}.create_repo", lambda name, **_: SimpleNamespace(repo_id=name))
+    monkeypatch.setattr(f"{hub}.load_or_create_model_card", lambda *_, **__: ModelCard("---\n{}\n---\n"))
+    monkeypatch.setattr(
+        MaskVidPipeline, "_upload_folder", lambda self, folder, name, **_: shutil.copytree(folder, tmp_path / name)
+    )
+    pipe.push_to_hub("somebody/horse")
+    monkeypatch.setattr("maskvid.adapters.snapshot_download", lambda name, **_: str(tmp_path / name))
+    loaded = MaskVidPipeline.from_pretrained("somebody/horse")
+    assert torch.equal(made(loaded, masks, output_type="latent"), latents)
+
+
+def test_parts_that_wait_elsewhere_make_the_same_video(run, pipe, masks):
+    """diffusers moves each part to the device just while it computes; here that is the same one, by the same hooks."""
+    video = made(pipe, masks)
+    offloaded = MaskVidPipeline.from_pretrained(run)
+    offloaded.set_progress_bar_config(disable=True)
+    offloaded.enable_model_cpu_offload(device="cpu")
+    assert torch.equal(made(offloaded, masks), video)
+    moved = offloaded.vae._hf_hook.execution_device
+    offloaded.vae._hf_hook.execution_device = torch.device("meta")  # inputs go where a part computes, not where it lies
+    assert place_of(offloaded.vae) == torch.device("meta")
+    offloaded.vae._hf_hook.execution_device = moved
+
+
+def test_masks_have_a_guidance_of_their_own(pipe, masks):
+    picture = Image.fromarray(np.full((32, 48, 3), 90, np.uint8))
+    video = made(pipe, masks, image=picture)
+    assert torch.equal(made(pipe, masks, image=picture, mask_scale=1.0), video)
+    assert not torch.equal(made(pipe, masks, image=picture, mask_scale=2.0), video)
+    # Without masks it does not matter where they are.
+    here, there = (
+        made(pipe, one, image=picture, mask_scale=0.0, guidance_scale=1.0)
+        for one in (masks, np.roll(masks, 9, axis=-1))
+    )
+    torch.testing.assert_close(here, there, atol=1e-4, rtol=0)
+    assert not torch.allclose(here, video, atol=1e-2)
+
+
 def test_a_mixture_is_not_saved(pipe, other, tmp_path):
     pipe.load_adapter(other)
     with pytest.raises(UserError, match="a mixture is not saved"):
@@ -317,9 +363,9 @@ def test_half_precision_leaves_the_adapter_as_it_is(run, masks, dtype):
     pipe = MaskVidPipeline.from_pretrained(run, dtype=dtype)
     pipe.set_progress_bar_config(disable=True)
     assert pipe.unet.dtype == dtype
-    assert {value.dtype for value in pipe.sampler.unet.steering.parameters()} == {torch.float32}
+    assert {value.dtype for value in pipe.inflated.steering.parameters()} == {torch.float32}
     pipe.to("cpu")
-    assert {value.dtype for value in pipe.sampler.unet.steering.parameters()} == {torch.float32}
+    assert {value.dtype for value in pipe.inflated.steering.parameters()} == {torch.float32}
     assert made(pipe, masks).isfinite().all()
 
 

@@ -6,7 +6,7 @@ import torch
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model import InflatedUNet, read_adapter
-from maskvid.request import load_run
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.settings import Optim
 from maskvid.train import check_precision, train
 from tests.backbones import tiny_unet
@@ -79,6 +79,6 @@ def test_a_run_trains_averages_resumes_and_generates(overrides, triples, tmp_pat
     wanted = torch.float64 if precision == "64-true" else torch.float32
     assert {value.dtype for value in kept["state_dict"].values()} == {wanted}
     assert {value.dtype for value in kept["callbacks"]["EMA"]["average"].values()} == {torch.float32}
-    module, _ = load_run(tmp_path)
-    assert {value.dtype for value in module.unet.steering.state_dict().values()} == {torch.float32}
+    pipe = MaskVidPipeline.from_pretrained(tmp_path)
+    assert {value.dtype for value in pipe.inflated.steering.state_dict().values()} == {torch.float32}
     assert generate(configure_generate(tmp_path, triples, f"out={tmp_path}"))[0].exists()

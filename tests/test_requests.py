@@ -15,7 +15,7 @@ from maskvid.edit import edit
 from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
-from maskvid.request import load_run
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import train
 from tests.backbones import save_backbone
 from tests.data.tiny import make_frames, write_mp4
@@ -171,7 +171,7 @@ def test_runs_mix_and_misfits_are_named(run, overrides, triples, tmp_path):
     train(configure(overrides, *more))
     mixed = configure_generate(run, triples, f"run=[{run},{tmp_path / 'other'}]", "mix=[0.7,0.3]", f"out={tmp_path}")
     assert [path.exists() for path in generate(mixed)] == [True, True]
-    states = [load_run([run], mix=[0.5])[0].unet.steering.state_dict() for _ in range(2)]
+    states = [MaskVidPipeline.from_pretrained([run], weights=[0.5]).inflated.steering.state_dict() for _ in range(2)]
     assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
     with pytest.raises(UserError, match="3 shares for 2 runs"):
         generate(configure_generate(run, triples, f"run=[{run},{tmp_path / 'other'}]", "mix=[1,1,1]"))

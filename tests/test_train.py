@@ -20,7 +20,7 @@ from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model import read_adapter
-from maskvid.request import load_run
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import find_checkpoint, train
 from tests.runs import configure, configure_generate
 
@@ -72,7 +72,7 @@ def test_a_checkpoint_holds_the_trained_part_alone(run):
 def test_the_adapter_is_the_average_and_what_is_loaded_from_it(run):
     average = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]["EMA"]["average"]
     written = load_file(run / "adapter" / "adapter.safetensors")
-    loaded = load_run(run)[0].unet.steering.state_dict()
+    loaded = MaskVidPipeline.from_pretrained(run).inflated.steering.state_dict()
     assert average
     for name, value in average.items():
         key = name.removeprefix("unet.steering.")
@@ -147,17 +147,17 @@ def test_prompts_reach_hydra_whole(prompt):
 
 
 def test_generation_samples_with_the_runs_settings(run):
-    module, _ = load_run(run)
-    assert module.sampler.sampling.num_inference_steps == 2
-    module, _ = load_run(run / "adapter", sampling={"num_inference_steps": 9})
-    assert module.sampler.sampling.num_inference_steps == 9
+    pipe = MaskVidPipeline.from_pretrained(run)
+    assert pipe.sampling.num_inference_steps == 2
+    pipe = MaskVidPipeline.from_pretrained(run / "adapter", sampling={"num_inference_steps": 9})
+    assert pipe.sampling.num_inference_steps == 9
 
 
 def test_a_method_blind_to_masks_is_blind(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method=first_frame", "trainer.max_steps=2"))
-    module, _ = load_run(tmp_path)
-    assert module.unet.sees_masks is False
-    assert not any("mask_input" in name for name in module.unet.steering)
+    pipe = MaskVidPipeline.from_pretrained(tmp_path)
+    assert pipe.inflated.sees_masks is False
+    assert not any("mask_input" in name for name in pipe.inflated.steering)
 
 
 @pytest.mark.parametrize("noise", ["independent", "lamp"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,8 @@ from maskvid.diffusion.editing import edit_region
 from maskvid.metrics.background import background_psnr
 from maskvid.metrics.mask import mask_iou
 from maskvid.metrics.text import text_alignment
-from maskvid.request import clips_of, load_run, request
+from maskvid.pipeline import MaskVidPipeline
+from maskvid.request import clips_of
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -37,24 +37,21 @@ EDITS = {
 
 def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) -> Iterator[tuple[Row, str, np.ndarray]]:
     """Edit every clip in every way: a row, a title and a strip for each, and those of the source before them."""
-    module, described = load_run(
-        run, sampling={"num_inference_steps": steps}, backbone={"controlnet": "assets://mini_controlnet"}
-    )
-    sampler = module.sampler
-    data = clips_of(described, {"horse": "assets://horse/test/horse"}).attach(module.backbone)
+    pipe = MaskVidPipeline.from_pretrained(run, backbone={"controlnet": "assets://mini_controlnet"})
+    data = clips_of(pipe.run, {"horse": "assets://horse/test/horse"}).attach(pipe.backbone)
     data.setup()
     subjects = {clip.triple.id: clip.triple.prompt.words for clip in data.clips["horse"]}
     for source in data.val_dataloader()[0]:
         subject, caption = subjects[source.ids[0]] or "a horse", source.prompts[0]
         before, _, after = caption.partition(subject)
-        rebuilt = sampler.backbone.decode_latents(source.latents[0])
+        rebuilt = pipe.backbone.decode_latents(source.latents[0])
         region = edit_region(source.masks, (source.latents.shape[-2], source.latents.shape[-1]))[0]
         inside = torch.nn.functional.interpolate(region, size=rebuilt.shape[-2:])
         for kind, (pattern, keep) in EDITS.items():
             prompt = pattern.format(subject=subject, before=before, after=after)
-            sampler.sampling.guidance_scale = 1.0 if kind == "round trip" else guidance
-            wanted = replace(request(module, prompt, source.masks[0]), ids=list(source.ids))
-            frames = sampler.edit(source, wanted, keep_background=keep)[0]
+            asked = pipe.asked(num_inference_steps=steps, guidance_scale=1.0 if kind == "round trip" else guidance)
+            wanted = pipe.clip(prompt, source.masks[0], name=source.ids[0])
+            frames = asked.edit_clips(source, wanted, keep_background=keep)[0]
             [text] = wanted.prompts
             words = encoders.clip.texts([text])[0]
             was, is_now = (float(text_alignment(encoders.clip.images(x), words)) for x in (source.frames[0], frames))

@@ -13,7 +13,6 @@ for each way, seed and clip) and seams.md, and strips.png beside this file, and 
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
@@ -28,8 +27,7 @@ from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.clip import ClipBatch
 from maskvid.masks.video import to_float
 from maskvid.metrics.mask import mask_iou
-from maskvid.request import load_run, request
-from maskvid.sampler import VideoSampler
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.video import contact_sheet, strip, write_png, write_video
 from maskvid.world.clips import Clip, render_clip
 
@@ -60,14 +58,14 @@ def clips(num_frames: int) -> list[Clip]:
     ]  # fmt: skip
 
 
-def chained(sampler: VideoSampler, batch: ClipBatch, first: torch.Tensor, window: int) -> Iterator[torch.Tensor]:
+def chained(pipe: MaskVidPipeline, batch: ClipBatch, first: torch.Tensor, window: int) -> Iterator[torch.Tensor]:
     """Every segment begins with the decoded last frame of the one before, which is encoded again."""
     done, num_frames = 0, batch.masks.shape[1]
     while done < num_frames - 1:
         part = replace(batch, masks=batch.masks[:, done : done + window], ids=[f"{batch.ids[0]}-{done}"])
-        frames = sampler.generate(part, first)
+        frames = pipe.generate(part, first)
         yield frames if done == 0 else frames[:, 1:]
-        first = sampler.backbone.encode_frames(frames[0, -1:])
+        first = pipe.backbone.encode_frames(frames[0, -1:])
         done += frames.shape[1] - 1
 
 
@@ -95,13 +93,6 @@ def background_changes(frames: torch.Tensor, masks: torch.Tensor, seams: list[in
     changes = [float(change[free].mean()) for change, free in zip(grey.diff(dim=0).abs(), outside, strict=True)]
     at, inside = [changes[i - 1] for i in seams], [c for i, c in enumerate(changes, start=1) if i not in seams]
     return dict(zip(CHANGES, (sum(at) / len(at), sum(inside) / len(inside)), strict=True))
-
-
-def without_drift_control(sampler: VideoSampler) -> VideoSampler:
-    """The same sampler with no statistics restored."""
-    bare = copy.copy(sampler)
-    bare.sampling = replace(sampler.sampling, adain_fraction=0.0)
-    return bare
 
 
 def scored(frames: torch.Tensor, masks: torch.Tensor, encoders: MetricEncoders, window: int) -> list[dict[str, float]]:
@@ -134,19 +125,19 @@ def main() -> None:
     for seed in options.seeds:
         run = options.runs / f"maskvid-{seed}"
         tune(run, f"seed={seed}")
-        module, described = load_run(run)
-        sampler, window = module.sampler, described.clips.num_frames
-        bare = without_drift_control(sampler)
+        pipe = MaskVidPipeline.from_pretrained(run)
+        window = pipe.run.clips.num_frames
+        bare = pipe.asked(adain_fraction=0.0)  # no statistics are restored
         for clip in clips(window + (options.segments - 1) * (window - 2)):
             real = torch.from_numpy(clip.frames[::STRIDE]).permute(0, 3, 1, 2).float() / 127.5 - 1
             masks = to_float(clip.masks[::STRIDE])
-            batch = request(module, clip.caption.replace(clip.subject, f"[{clip.subject}]", 1), masks)
-            first = sampler.backbone.encode_frames(real[:1])
+            batch = pipe.clip(clip.caption.replace(clip.subject, f"[{clip.subject}]", 1), masks)
+            first = pipe.backbone.encode_frames(real[:1])
             ways = {
-                "carried": sampler.stream(batch, first, window=window),
-                "chained": chained(sampler, batch, first, window),
+                "carried": pipe.stream(batch, first),
+                "chained": chained(pipe, batch, first, window),
                 "naive": chained(bare, batch, first, window),
-                "real": [sampler.backbone.decode_latents(sampler.backbone.encode_frames(real))[None].cpu()],
+                "real": [pipe.backbone.decode_latents(pipe.backbone.encode_frames(real))[None].cpu()],
             }
             seams: dict[str, list[int]] = {}
             for way, new_frames in ways.items():
@@ -162,7 +153,7 @@ def main() -> None:
                 if seed == options.seeds[0] and way != "real":
                     title = f"{way}: {clip.caption}"
                     strips.append((title, strip(frames, masks, columns=12, scale=2)))
-                    write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames, described.clips.fps)
+                    write_video(run / "long_video" / f"{clip.name}-{way}.mp4", frames, pipe.run.clips.fps)
     write_rows(HERE / "results.csv", rows)
     write_rows(HERE / "seams.csv", seam_rows)
     write_png(HERE / "strips.png", contact_sheet(strips))

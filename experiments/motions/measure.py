@@ -19,7 +19,8 @@ from experiments.study import RUNS, Row, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.masks.perturb import sliding_box
 from maskvid.metrics.mask import mask_iou
-from maskvid.request import clips_of, load_run, request
+from maskvid.pipeline import MaskVidPipeline
+from maskvid.request import clips_of
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -39,8 +40,8 @@ def main() -> None:
     for seed in options.seeds:
         run = options.runs / f"motions-{seed}"
         tune(run, f"seed={seed}", experiment="motions")
-        module, described = load_run(run, sampling={"guidance_scale": options.guidance})
-        data = clips_of(described, SETS).attach(module.backbone)
+        pipe = MaskVidPipeline.from_pretrained(run, sampling={"guidance_scale": options.guidance})
+        data = clips_of(pipe.run, SETS).attach(pipe.backbone)
         data.setup()
         for motion, loader in zip(SETS, data.val_dataloader(), strict=True):
             for number, batch in enumerate(loader):
@@ -50,11 +51,10 @@ def main() -> None:
                 scores: dict[str, float] = {}
                 for word, says in WORDS.items():
                     subject, place = caption.split(f" {WORDS[motion]} ")
-                    wanted = request(module, f"[{subject} {says}] {place}", sliding_box(masks))
                     # The same noise for every word: what differs is the word's doing.
-                    wanted.ids[:] = batch.ids
+                    wanted = pipe.clip(f"[{subject} {says}] {place}", sliding_box(masks), name=batch.ids[0])
                     with torch.inference_mode():
-                        frames = module.sampler.generate(wanted, batch.latents[:, 0])[0]
+                        frames = pipe.generate(wanted, batch.latents[:, 0])[0]
                     scores[word] = float(mask_iou(encoders.segmenter(frames), masks))
                     strips += [(wanted.prompts[0], strip(frames, sliding_box(masks), scale=2))] if show else []
                 own_is_best = float(max(scores, key=scores.__getitem__) == motion)

@@ -18,7 +18,8 @@ from experiments.study import RUNS, Row, tune, write_rows, write_table
 from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.metrics.diversity import Diversity
 from maskvid.metrics.suite import VideoMetrics
-from maskvid.request import clips_of, load_run
+from maskvid.pipeline import MaskVidPipeline
+from maskvid.request import clips_of
 from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
@@ -37,16 +38,18 @@ COSTS = ("train_seconds", "peak_memory_mb", "trained_parameters")
 
 def score(run_dir: Path, samples: int, strips: dict[str, list[tuple[str, np.ndarray]]], title: str) -> dict[str, float]:
     """Score one video of each test clip, and how much `samples` videos of each differ."""
-    module, run = load_run(run_dir)
-    data = clips_of(run, {"horse": "assets://horse/test/horse"}).attach(module.backbone)
+    pipe = MaskVidPipeline.from_pretrained(run_dir)
+    data = clips_of(pipe.run, {"horse": "assets://horse/test/horse"}).attach(pipe.backbone)
     data.setup()
-    encoders, sampler = MetricEncoders(), module.sampler
+    if pipe.noise.start == "inversion":
+        pipe.sources = data.sources()
+    encoders = MetricEncoders()
     metrics, diversity = VideoMetrics(encoders), Diversity()
     for batch in data.val_dataloader()[0]:
         videos = []
         for sample in range(samples):
-            sampler.seed = run.seed + 1000 * sample
-            videos.append(sampler.generate(batch, batch.latents[:, 0])[0])
+            asked = pipe.asked(seed=pipe.seed + 1000 * sample)
+            videos.append(asked.generate(batch, batch.latents[:, 0])[0])
         metrics.update(videos[0], batch.masks[0], batch.prompts[0], clip_id=batch.ids[0])
         diversity.update([encoders.clip.images(video) for video in videos])
         real = [("real clip", strip(batch.frames[0], batch.masks[0]))]

@@ -191,12 +191,12 @@ def sample_row(module: MaskVidModule, batch: ClipBatch, precision: str) -> Row:
     """Seconds of a whole clip, decoded, twice with one seed: the second is timed, and must be equal to the bit."""
     assert batch.latents is not None
     first = batch.latents[:, 0]
-    module.sampler.sources = batch
+    module.pipeline.sources = batch
     videos: list[torch.Tensor] = []
 
     def sample() -> None:
         with arithmetic(precision):
-            videos.append(module.sampler.generate(batch, first))
+            videos.append(module.pipeline.generate(batch, first))
 
     sample()
     fresh()

@@ -1,13 +1,14 @@
 """The mask-guided video U-Net, its frozen backbone and its adapter file."""
 
 from maskvid.model.adapter import load_adapter, mix_adapters, read_adapter, save_adapter
-from maskvid.model.backbone import Backbone
+from maskvid.model.backbone import Backbone, Embedded
 from maskvid.model.inflate import InflatedUNet
 from maskvid.model.mask_input import mask_inputs, merge_ranges
 from maskvid.model.roles import decays, parameters_by_role
 
 __all__ = [
     "Backbone",
+    "Embedded",
     "InflatedUNet",
     "decays",
     "load_adapter",

@@ -28,6 +28,14 @@ from maskvid.weights_folder import refuse_broken
 
 LARGER = 4  # times the pixels that a backbone was made for
 PARTS = ("unet", "vae", "text_encoder", "tokenizer")
+Embedded = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""Prompts as `Backbone.encode_text` gives them: hidden states, subject marks, pooled embedding."""
+
+
+def place_of(module: Any) -> torch.device:
+    """Where a part computes, which is not where it lies while diffusers offloads it."""
+    place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    return torch.device(module.device if place is None else place)
 
 
 class Backbone:
@@ -65,7 +73,8 @@ class Backbone:
             is pickled or does not fit `config`; the ControlNet was made for another.
     """
 
-    controlled: Any
+    controlled: Any = None
+    """The pipeline with its ControlNet, where there is one."""
 
     def __init__(
         self,
@@ -141,7 +150,6 @@ class Backbone:
         for _, module in self._modules():
             module.requires_grad_(False).eval()
         self.fingerprint = fingerprint(self.pipeline)
-        self.controlled = None
 
     def _modules(self) -> list[tuple[str, Any]]:
         names = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -223,22 +231,22 @@ class Backbone:
     @torch.no_grad()
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32: the posterior's mode."""
-        vae = self.pipeline.vae
+        vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
-        chunks = [vae.encode(chunk.to(vae.device, vae.dtype)).latent_dist.mode().float() for chunk in frames.split(8)]
+        chunks = [vae.encode(chunk.to(place, vae.dtype)).latent_dist.mode().float() for chunk in frames.split(8)]
         return (torch.cat(chunks) - shift) * vae.config.scaling_factor
 
     @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents (f, c, h, w) -> frames (f, 3, H, W) in [-1, 1], float32; a few frames at a time."""
-        vae = self.pipeline.vae
+        vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         latents = latents.float() / vae.config.scaling_factor + shift
-        chunks = [vae.decode(chunk.to(vae.device, vae.dtype)).sample.float() for chunk in latents.split(8)]
+        chunks = [vae.decode(chunk.to(place, vae.dtype)).sample.float() for chunk in latents.split(8)]
         return torch.cat(chunks).clamp(-1, 1)
 
     @torch.no_grad()
-    def encode_text(self, prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def encode_text(self, prompts: list[Prompt]) -> Embedded:
         """Embed prompts and mark their subjects' tokens; what the tokenizer does not take of a prompt is warned of.
 
         The embedding of the empty prompt is zeros where the pipeline says so (`force_zeros_for_empty_prompt`, SDXL).
@@ -262,7 +270,7 @@ class Backbone:
                     f"the backbone's tokenizer takes {length} tokens; {cut!r} is cut from the prompt {prompt.text!r}",
                     stacklevel=2,
                 )
-        device = self.pipeline.text_encoder.device
+        device = place_of(self.pipeline.text_encoder)
         encoded = self.pipeline.encode_prompt(
             [prompt.text for prompt in prompts],
             device=device,

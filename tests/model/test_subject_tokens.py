@@ -12,8 +12,8 @@ from maskvid.edit import edit
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model import Backbone
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import Prompt, parse_prompt
-from maskvid.sampler import VideoSampler
 from maskvid.train import train
 from tests.backbones import TEXT_WIDTH, save_backbone
 from tests.runs import configure, configure_generate
@@ -79,9 +79,8 @@ def test_training_and_sampling_drop_the_prompt_alike(backbone, overrides, triple
     data = MaskVidDataModule(settings).attach(backbone)
     data.setup()
     dropped = next(iter(data.train_dataloader()))
-    sampler = object.__new__(VideoSampler)
-    sampler.backbone, sampler.negative = backbone, None
-    unconditional = sampler._without_prompt(next(iter(data.val_dataloader()[0])))
+    pipe = MaskVidPipeline.holding(backbone)
+    unconditional = pipe._without_prompt(next(iter(data.val_dataloader()[0])))
     for name in ("text", "subject"):
         assert torch.equal(getattr(dropped, name)[0], getattr(unconditional, name)[0])
     assert dropped.subject.all()

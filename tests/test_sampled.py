@@ -7,11 +7,12 @@ import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler
 
-import maskvid.sampler
+import maskvid.sampled
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
-from maskvid.request import load_run, request
+from maskvid.module import MaskVidModule
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.seeds import seeded
 from maskvid.settings import Noise
 from maskvid.train import train
@@ -26,29 +27,28 @@ def module(overrides, tmp_path_factory):
     """An untrained model whose layers do something."""
     run = tmp_path_factory.mktemp("run")
     train(configure(overrides, f"run_dir={run}", "method.trained=false", "data.validation=null"))
-    module, _ = load_run(run)
-    for index, parameter in enumerate(module.unet.steering.parameters()):
+    pipe = MaskVidPipeline.from_pretrained(run)
+    pipe._run = replace(pipe.run, clips=replace(pipe.run.clips, num_frames=WINDOW))
+    for index, parameter in enumerate(pipe.inflated.steering.parameters()):
         parameter.data += 0.02 * torch.randn(parameter.shape, generator=seeded("weights", index))
-    return module.eval()
+    return MaskVidModule(pipe).eval()
 
 
 @pytest.fixture
-def sampler(module):
+def pipe(module):
     """One whose scheduler draws noise in every step."""
-    sampler = module.sampler.with_seed(3)
-    sampler.scheduler = make_scheduler("EulerAncestralDiscreteScheduler", schedule=module.backbone.scheduler.config)
-    sampler.noise, sampler.sampling = (
-        replace(sampler.noise),
-        replace(sampler.sampling, num_inference_steps=2, guidance_scale=1.0),
-    )
-    return sampler
+    pipe = module.pipeline.asked(seed=3, num_inference_steps=2, guidance_scale=1.0)
+    pipe.noise = replace(pipe.noise)
+    schedule = pipe.backbone.scheduler.config
+    pipe.register_modules(scheduler=make_scheduler("EulerAncestralDiscreteScheduler", schedule=schedule))
+    return pipe
 
 
 @pytest.fixture
 def clips(module):
     """Two clips of seven frames asked for, and their first frames."""
     masks = (torch.rand(2, 7, 1, 32, 48, generator=seeded("masks")) > 0.7).float()
-    batches = [request(module, prompt, part) for prompt, part in zip(PROMPTS, masks, strict=True)]
+    batches = [module.pipeline.clip(prompt, part) for prompt, part in zip(PROMPTS, masks, strict=True)]
     return batches, torch.randn(2, 4, 8, 12, generator=seeded("first"))
 
 
@@ -68,64 +68,64 @@ def short(batch: ClipBatch) -> ClipBatch:
     return replace(batch, masks=batch.masks[:, :WINDOW])
 
 
-def streamed(sampler, batch, first):
-    return torch.cat(list(sampler.stream(batch, first, window=WINDOW)), 1)
+def streamed(pipe, batch, first):
+    return torch.cat(list(pipe.stream(batch, first)), 1)
 
 
-def test_a_seed_is_one_video_alone_or_beside_another(sampler, clips):
+def test_a_seed_is_one_video_alone_or_beside_another(pipe, clips):
     batches, first = clips
-    both = sampler.generate(short(together(batches)), first)
+    both = pipe.generate(short(together(batches)), first)
     torch.rand(5)  # whatever else is drawn meanwhile
-    assert torch.equal(sampler.generate(short(together(batches)), first), both)
+    assert torch.equal(pipe.generate(short(together(batches)), first), both)
     for i, batch in enumerate(batches):
-        torch.testing.assert_close(sampler.generate(short(batch), first[i : i + 1])[0], both[i], **NEAR)
-    other = sampler.with_seed(4).generate(short(batches[0]), first[:1])
+        torch.testing.assert_close(pipe.generate(short(batch), first[i : i + 1])[0], both[i], **NEAR)
+    other = pipe.asked(seed=4).generate(short(batches[0]), first[:1])
     assert (other[0] - both[0]).abs().max() > 0.1
 
 
-def test_a_seed_is_one_long_video_alone_or_beside_another(sampler, clips):
+def test_a_seed_is_one_long_video_alone_or_beside_another(pipe, clips):
     batches, first = clips
-    both = streamed(sampler, together(batches), first)
+    both = streamed(pipe, together(batches), first)
     torch.rand(5)
-    assert torch.equal(streamed(sampler, together(batches), first), both)
-    torch.testing.assert_close(streamed(sampler, batches[1], first[1:])[0], both[1], **NEAR)
+    assert torch.equal(streamed(pipe, together(batches), first), both)
+    torch.testing.assert_close(streamed(pipe, batches[1], first[1:])[0], both[1], **NEAR)
     # A video no longer than the window is a long one's first segment.
-    torch.testing.assert_close(sampler.generate(short(together(batches)), first), both[:, :WINDOW], **NEAR)
+    torch.testing.assert_close(pipe.generate(short(together(batches)), first), both[:, :WINDOW], **NEAR)
 
 
-def test_a_seed_is_one_edit(sampler, clips, monkeypatch):
+def test_a_seed_is_one_edit(pipe, clips, monkeypatch):
     """Also where steps draw noise, as DDIM's do not."""
     drawing = partial(make_scheduler, "EulerAncestralDiscreteScheduler")
-    monkeypatch.setattr("maskvid.sampler.make_scheduler", lambda name, **settings: drawing(**settings))
+    monkeypatch.setattr("maskvid.sampled.make_scheduler", lambda name, **settings: drawing(**settings))
     [given, wanted], first = clips
     latents = torch.randn(1, WINDOW, 4, 8, 12, generator=seeded("clip"))
     edits = [
-        sampler.edit(replace(short(given), latents=latents), short(wanted), keep_background=True) for _ in range(2)
+        pipe.edit_clips(replace(short(given), latents=latents), short(wanted), keep_background=True) for _ in range(2)
     ]
     assert torch.equal(*edits)
 
 
-def test_a_seed_is_one_painted_first_frame_alone_or_beside_another(sampler, clips, monkeypatch):
-    config = sampler.backbone.scheduler.config
-    monkeypatch.setattr(sampler.backbone.pipeline, "scheduler", EulerAncestralDiscreteScheduler.from_config(config))
-    monkeypatch.setattr(sampler.backbone, "paint", partial(sampler.backbone.paint, num_inference_steps=2))
+def test_a_seed_is_one_painted_first_frame_alone_or_beside_another(pipe, clips, monkeypatch):
+    config = pipe.backbone.scheduler.config
+    monkeypatch.setattr(pipe.backbone.pipeline, "scheduler", EulerAncestralDiscreteScheduler.from_config(config))
+    monkeypatch.setattr(pipe.backbone, "paint", partial(pipe.backbone.paint, num_inference_steps=2))
     masks = torch.zeros(2, 1, 32, 48)
-    both = sampler.paint_first_frame(list(PROMPTS), masks, ["a", "b"])
+    both = pipe.paint_first_frame(list(PROMPTS), masks, ["a", "b"])
     torch.rand(5)
-    assert torch.equal(sampler.paint_first_frame(list(PROMPTS), masks, ["a", "b"]), both)
-    torch.testing.assert_close(sampler.paint_first_frame([PROMPTS[1]], masks[1:], ["b"])[0], both[1], **NEAR)
-    assert not torch.allclose(sampler.paint_first_frame([PROMPTS[1]], masks[1:], ["c"])[0], both[1])
+    assert torch.equal(pipe.paint_first_frame(list(PROMPTS), masks, ["a", "b"]), both)
+    torch.testing.assert_close(pipe.paint_first_frame([PROMPTS[1]], masks[1:], ["b"])[0], both[1], **NEAR)
+    assert not torch.allclose(pipe.paint_first_frame([PROMPTS[1]], masks[1:], ["c"])[0], both[1])
 
 
-def test_a_backbone_whose_scheduler_draws_what_no_seed_decides_paints_nothing(sampler, monkeypatch):
+def test_a_backbone_whose_scheduler_draws_what_no_seed_decides_paints_nothing(pipe, monkeypatch):
     scheduler = type("DPMSolverSDEScheduler", (), {})()
-    monkeypatch.setattr(sampler.backbone.pipeline, "scheduler", scheduler)
+    monkeypatch.setattr(pipe.backbone.pipeline, "scheduler", scheduler)
     with pytest.raises(UserError, match="its scheduler, DPMSolverSDEScheduler, cannot paint.*first_frame=PICTURE"):
-        sampler.paint_first_frame(["a horse"], torch.zeros(1, 1, 32, 48), ["a"])
+        pipe.paint_first_frame(["a horse"], torch.zeros(1, 1, 32, 48), ["a"])
 
 
-def test_a_validation_batch_gives_the_videos_of_one_clip_each(module, sampler, clips, monkeypatch):
-    monkeypatch.setattr(module, "sampler", sampler)
+def test_a_validation_batch_gives_the_videos_of_one_clip_each(module, pipe, clips, monkeypatch):
+    monkeypatch.setattr(module, "pipeline", pipe)
     batches, _ = clips
     latents = torch.randn(2, WINDOW, 4, 8, 12, generator=seeded("clips"))
     both = replace(short(together(batches)), latents=latents)
@@ -139,19 +139,19 @@ def test_a_validation_batch_gives_the_videos_of_one_clip_each(module, sampler, c
 
 
 @pytest.fixture
-def started(sampler, clips, monkeypatch):
+def started(pipe, clips, monkeypatch):
     """Makes a long video of two clips by some noise; returns what each segment is sampled from."""
 
     def start(**noise):
-        sampler.noise, seen = Noise(**noise), []
+        pipe.noise, seen = Noise(**noise), []
 
         def observed(*args, **options):
             seen.append((options["noise"], [g.initial_seed() for g in options["generators"]]))
             return torch.cat([options["clean"], options["noise"][:, options["clean"].shape[1] :]], 1)
 
         with monkeypatch.context() as patch:
-            patch.setattr(maskvid.sampler, "sample_video", observed)
-            streamed(sampler, together(clips[0]), clips[1])
+            patch.setattr(maskvid.sampled, "sample_video", observed)
+            streamed(pipe, together(clips[0]), clips[1])
         assert len(seen) == 3
         return seen
 
@@ -182,16 +182,14 @@ def test_each_segment_has_noise_of_its_own_and_the_first_that_of_a_short_video(s
     assert len({seed for _, seeds in segments for seed in seeds}) == 6  # steps draw anew for each segment and clip
 
 
-def test_all_segments_start_from_one_training_clip(sampler, clips, monkeypatch):
-    sampler.noise = Noise(start="inversion")
-    monkeypatch.setattr(maskvid.sampler, "START_STEPS", 1)
-    sampler.sources = replace(
-        clips[0][0], latents=torch.arange(100.0).view(-1, 1, 1, 1, 1).expand(-1, WINDOW, 4, 8, 12)
-    )
+def test_all_segments_start_from_one_training_clip(pipe, clips, monkeypatch):
+    pipe.noise = Noise(start="inversion")
+    monkeypatch.setattr(maskvid.sampled, "START_STEPS", 1)
+    pipe.sources = replace(clips[0][0], latents=torch.arange(100.0).view(-1, 1, 1, 1, 1).expand(-1, WINDOW, 4, 8, 12))
     batch, first = short(clips[0][0]), clips[1][:1]
     sources = []
-    monkeypatch.setattr(maskvid.sampler, "invert_video", lambda *args, **_: sources.append(args[2]) or [args[2]])
+    monkeypatch.setattr(maskvid.sampled, "invert_video", lambda *args, **_: sources.append(args[2]) or [args[2]])
     for place in ((), (9,), (17,)):
-        sampler.start(batch, first, *place)
+        pipe.start(batch, first, *place)
     assert torch.equal(sources[0], sources[1])
     assert torch.equal(sources[0], sources[2])

@@ -1,14 +1,16 @@
-"""Everything that is sampled from a tuned model: clips, long videos, edits of a given clip, first frames."""
+"""Everything that is sampled from batches of clips: videos of any length, edits of a given clip, first frames."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, Self
 
 import torch
 
+from maskvid.adapters import Steered
 from maskvid.clip import UNKNOWN, ClipBatch
 from maskvid.diffusion import (
     drifting_start,
@@ -22,60 +24,36 @@ from maskvid.diffusion import (
 )
 from maskvid.diffusion.scheduler import SAMPLERS, make_scheduler
 from maskvid.errors import UserError
-from maskvid.model import Backbone, InflatedUNet
+from maskvid.model import Embedded
 from maskvid.model.control import Control
 from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
-from maskvid.settings import Noise, Sampling
 
-Embedded = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 AfterStep = Callable[[int, torch.Tensor], torch.Tensor]
 START_STEPS = 50
 """Of the inversions that Tune-A-Video and Text2Video-Zero start from, as theirs; a sampler may take far fewer."""
 
 
-class VideoSampler:
-    """Samples from an inflated U-Net and its frozen backbone; whatever is drawn is a function of seed and clip.
+class Sampled(Steered):
+    """What `MaskVidPipeline` makes of batches of clips; whatever is drawn is a function of seed and clip."""
 
-    Args:
-        unet: The inflated U-Net.
-        backbone: Frozen VAE, text encoder and noise schedule.
-        scheduler: diffusers scheduler that samples, with the backbone's schedule.
-        noise: Where the noise of the frames comes from.
-        sampling: Sampling settings.
-        seed: The run's.
+    def asked(self, *, seed: int | None = None, negative: Embedded | None = None, **sampling: Any) -> Self:
+        """The same pipeline with other settings for one request, over the same weights.
 
-    Attributes:
-        sources: Training clips without prompts, for methods whose sampling starts from the noise of one.
-        negative: What guidance leads away from, as `Backbone.encode_text` gives it; None is the empty prompt.
-    """
+        Args:
+            seed: None keeps this one's.
+            negative: None keeps this one's.
+            sampling: Fields of `Sampling`; None keeps this one's.
 
-    def __init__(
-        self,
-        unet: InflatedUNet,
-        backbone: Backbone,
-        scheduler: Any,
-        *,
-        noise: Noise,
-        sampling: Sampling,
-        seed: int,
-    ) -> None:
-        if sampling.first_frame == "controlnet" and backbone.controlled is None:
-            raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
-        self.unet, self.backbone, self.scheduler = unet, backbone, scheduler
-        self.noise, self.sampling, self.seed = noise, sampling, seed
-        self.sources: ClipBatch | None = None
-        self.negative: Embedded | None = None
-
-    @property
-    def seeds(self) -> list[int]:
-        """Seeds of the videos that validation makes of each clip."""
-        return [self.seed + i for i in range(self.sampling.samples)]
-
-    def with_seed(self, seed: int) -> VideoSampler:
-        """The same sampler with another seed."""
+        Raises:
+            UserError: A value is out of range, or the scheduler is none whose noise a seed decides.
+        """
+        if type(self.scheduler).__name__ not in SAMPLERS:
+            raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
         other = copy.copy(self)
-        other.seed = seed
+        other.sampling = replace(self.sampling, **{name: one for name, one in sampling.items() if one is not None})
+        other.seed = self.seed if seed is None else seed
+        other.negative = self.negative if negative is None else negative
         return other
 
     def predict(
@@ -88,8 +66,8 @@ class VideoSampler:
         control: Control | None = None,
     ) -> torch.Tensor:
         """The U-Net's prediction (b, f, c, h, w) at timesteps (b,) for a batch's text, subject and masks."""
-        masks = batch.masks if self.unet.sees_masks else None
-        return self.unet(
+        masks = batch.masks if self.inflated.sees_masks else None
+        return self.inflated(
             latents,
             timesteps,
             batch.text,
@@ -124,7 +102,7 @@ class VideoSampler:
         Returns:
             Scaled latents (b, f, c, h, w), on the model's device.
         """
-        clean = first_frame.unsqueeze(1)[:, : self.unet.clean_frames]
+        clean = first_frame.unsqueeze(1)[:, : self.inflated.clean_frames]
         noise = self.start(batch, first_frame) if noise is None else noise
         return self._sample(batch, clean, noise, after_step=after_step)
 
@@ -134,18 +112,16 @@ class VideoSampler:
         batch: ClipBatch,
         first_frame: torch.Tensor,
         *,
-        window: int,
         carry: int = 1,
         after_step: AfterStep | None = None,
     ) -> Iterator[torch.Tensor]:
-        """Sample videos of any length, segment after segment, see `long_video`.
+        """Sample videos of any length, a window of the run's length after the other, see `long_video`.
 
         What frames share of the noise is drawn once for a video, else its background would jump at every seam.
 
         Args:
             batch: Text, subject and the masks of all frames.
             first_frame: (b, c, h, w), clean scaled latents.
-            window: Most frames denoised together.
             carry: Latents carried from segment to segment.
             after_step: See `sample_video`; its steps are each segment's.
 
@@ -155,14 +131,16 @@ class VideoSampler:
         Raises:
             UserError: See `check_length`.
         """
-        self.check_length(batch.masks.shape[1], window=window, carry=carry)
+        self.check_length(batch.masks.shape[1], carry=carry)
+
+        window = self.run.clips.num_frames
 
         def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
             part = replace(batch, masks=batch.masks[:, indices])
             is_first = clean.shape[1] == 1
             place = () if is_first else (indices[-1],)
             noise = self.start(part, first_frame, *place, shared=shared)
-            known = clean[:, : self.unet.clean_frames] if is_first else clean
+            known = clean[:, : self.inflated.clean_frames] if is_first else clean
             return self._sample(part, known, noise, *place, after_step=after_step)
 
         num_frames = batch.masks.shape[1]
@@ -170,24 +148,24 @@ class VideoSampler:
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
             yield self.decode(latents)
 
-    def check_length(self, num_frames: int, *, window: int, carry: int = 1) -> None:
+    def check_length(self, num_frames: int, *, carry: int = 1) -> None:
         """Refuse videos of a length that the method cannot make, before any work.
 
         Args:
             num_frames: Frames of the video.
-            window: Of the training windows.
             carry: Latents carried from segment to segment.
 
         Raises:
             UserError: There is no clean first frame to go on from, no room in the window for a new one, or sampling
                 starts from a training clip of another length.
         """
+        window = self.run.clips.num_frames
         if self.noise.start == "inversion" and num_frames != window:
             raise UserError(
                 f"num_frames={num_frames}: with method.noise.start=inversion a video has as many frames as the "
                 f"training windows, {window}."
             )
-        if num_frames > window and self.unet.clean_frames == 0:
+        if num_frames > window and self.inflated.clean_frames == 0:
             raise UserError(
                 f"num_frames={num_frames}: a method with method.unet.first_frame=denoised samples at most the {window} "
                 "frames of its training windows."
@@ -200,7 +178,7 @@ class VideoSampler:
             )
 
     @torch.no_grad()
-    def edit(self, source: ClipBatch, target: ClipBatch, *, keep_background: bool) -> torch.Tensor:
+    def edit_clips(self, source: ClipBatch, target: ClipBatch, *, keep_background: bool) -> torch.Tensor:
         """Edit clips: their inverted noise is denoised again with another prompt.
 
         The first frame is edited first, by the 2-D model, led by its mask where there is a ControlNet; the others
@@ -220,11 +198,11 @@ class VideoSampler:
         schedule = self.backbone.scheduler.config
         region = edit_region(target.masks, (latents.shape[-2], latents.shape[-1]))
         edited: torch.Tensor | None = None
-        for part in (latents[:, :1], latents) if self.unet.clean_frames else (latents,):
+        for part in (latents[:, :1], latents) if self.inflated.clean_frames else (latents,):
             f = part.shape[1]
-            clean_frames = self.unet.clean_frames if f > 1 else 0
+            clean_frames = self.inflated.clean_frames if f > 1 else 0
             given, wanted = (replace(batch, masks=batch.masks[:, :f]) for batch in (source, target))
-            led = f == 1 and self.unet.sees_masks and self.backbone.controlled is not None
+            led = f == 1 and self.inflated.sees_masks and self.backbone.controlled is not None
             control = self.backbone.control(target.masks[:, 0]) if led else None
             path = invert_video(
                 self._denoiser(given, clean_frames, control),
@@ -247,9 +225,9 @@ class VideoSampler:
 
     def first_frame(self, batch: ClipBatch) -> torch.Tensor:
         """First frames (b, c, h, w) of videos that were given none: painted where the method looks at them."""
-        b, (height, width), factor = len(batch), batch.masks.shape[-2:], self.unet.vae_scale_factor
-        if self.unet.clean_frames == 0 and self.noise.start != "drift":
-            channels = self.unet.unet.config.in_channels
+        b, (height, width), factor = len(batch), batch.masks.shape[-2:], self.inflated.vae_scale_factor
+        if self.inflated.clean_frames == 0 and self.noise.start != "drift":
+            channels = self.unet.config.in_channels
             return torch.zeros(b, channels, height // factor, width // factor, device=batch.masks.device)
         return self.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
 
@@ -275,14 +253,24 @@ class VideoSampler:
                 f"{', '.join(SAMPLERS)}."
             )
         height, width = masks.shape[-2:]
-        with self.unet.plain():
+        with self.inflated.plain():
             return self.backbone.paint(
                 prompts,
                 (height, width),
                 generators=[seeded(self.seed, "first frame", name) for name in names],
                 guidance_scale=self.sampling.first_frame_guidance_scale,
-                masks=masks if self.sampling.first_frame == "controlnet" else None,
+                masks=masks if self._led else None,
             )
+
+    @property
+    def _led(self) -> bool:
+        """Whether painted first frames are led by their mask: as asked, else where there is a ControlNet.
+
+        `given` is what validation clips have; where a painted one is asked for all the same, there was no picture.
+        """
+        return self.sampling.first_frame == "controlnet" or (
+            self.sampling.first_frame == "given" and self.backbone.controlled is not None
+        )
 
     def _sample(
         self,
@@ -301,22 +289,22 @@ class VideoSampler:
             noise=noise,
             num_inference_steps=self.sampling.num_inference_steps,
             guidance_scale=self.sampling.guidance_scale,
-            mask_scale=self.sampling.mask_scale if self.unet.sees_masks else 1.0,
+            mask_scale=self.sampling.mask_scale if self.inflated.sees_masks else 1.0,
             generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
             adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
-            masks=batch.masks if self.unet.sees_masks else None,
+            masks=batch.masks if self.inflated.sees_masks else None,
             **options,
         )
 
     def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None, control: Control | None = None) -> Any:
-        empty = self._without_prompt(batch)
+        empty = cache(lambda: self._without_prompt(batch))
         maskless = replace(batch, masks=torch.full_like(batch.masks, UNKNOWN))
 
         def denoise(
             latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False, unknown: bool = False
         ) -> torch.Tensor:
             levels = timestep.to(latents.device).expand(len(latents))
-            asked = empty if unconditional else maskless if unknown else batch
+            asked = empty() if unconditional else maskless if unknown else batch
             return self.predict(latents, levels, asked, clean_frames=clean_frames, control=control)
 
         return denoise
@@ -337,7 +325,7 @@ class VideoSampler:
             # Drawn without the place: all segments of a video start from one clip.
             source = self._source_latents(self._generators(batch), f).to(first_frame)
             denoise = self._denoiser(self._without_prompt(batch))
-            clean = self.unet.clean_frames
+            clean = self.inflated.clean_frames
             path = invert_video(
                 denoise, schedule, source, clean_frames=clean, num_inference_steps=START_STEPS, evaluations=1
             )
