@@ -20,6 +20,7 @@ from maskvid.entry import quote_values
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model import read_adapter
+from maskvid.model.adapter import own_name, published_name
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import find_checkpoint, train
 from tests.runs import configure, configure_generate
@@ -65,7 +66,7 @@ def test_an_older_checkpoint_is_refused(run, overrides, tmp_path):
 
 def test_a_checkpoint_holds_the_trained_part_alone(run):
     trained = load_file(run / "adapter" / "adapter.safetensors")
-    assert set(weights(run)) == {f"unet.steering.{name}" for name in trained}
+    assert set(weights(run)) == {f"unet.steering.{own_name(name)}" for name in trained}
     assert len(trained) > 10
 
 
@@ -76,7 +77,7 @@ def test_the_adapter_is_the_average_and_what_is_loaded_from_it(run):
     assert average
     for name, value in average.items():
         key = name.removeprefix("unet.steering.")
-        assert torch.equal(written[key], value), name
+        assert torch.equal(written[published_name(key)], value), name
         assert torch.equal(loaded[key], value), name
     assert any(not torch.equal(value, weights(run)[name]) for name, value in average.items())
 

@@ -43,7 +43,7 @@ def save_adapter(folder: str | Path, steering: dict[str, torch.Tensor], descript
     """
     folder = Path(folder)
     # float32 whatever the run computed in
-    weights = {_published(name): value.detach().cpu().float().contiguous() for name, value in steering.items()}
+    weights = {published_name(name): value.detach().cpu().float().contiguous() for name, value in steering.items()}
     broken = [name for name, value in weights.items() if not value.isfinite().all()]
     if broken:
         raise UserError(f"adapter={folder}: {broken[0]} is not finite after this training, and nothing is written.")
@@ -60,13 +60,13 @@ _OURS = re.compile(r"([\w-]+-attn[12])\.(to_q\.lora_[AB]\.weight)")
 _THEIRS = re.compile(r"unet\.([\w.]+\.attn[12])\.(to_q\.lora_[AB]\.weight)")
 
 
-def _published(name: str) -> str:
+def published_name(name: str) -> str:
     """The name of a weight in the file: queries are a plain LoRA, and have the names that diffusers and PEFT load."""
     plain = _OURS.fullmatch(name)
     return f"unet.{plain[1].replace('-', '.')}.{plain[2]}" if plain else name
 
 
-def _own(name: str) -> str:
+def own_name(name: str) -> str:
     """The name within `InflatedUNet.steering` of a weight in the file."""
     plain = _THEIRS.fullmatch(name)
     return f"{plain[1].replace('.', '-')}.{plain[2]}" if plain else name
@@ -190,7 +190,7 @@ def _read_weights(folder: str | Path, unet: InflatedUNet) -> dict[str, torch.Ten
         raise UserError(f"adapter={folder}: {WEIGHTS} is damaged ({error}); copy the adapter again.") from error
     if checksum(weights) != description.get("weights"):
         raise UserError(f"adapter={folder}: {WEIGHTS} is not what {DESCRIPTION} belongs to; copy both again.")
-    weights = {_own(name): value for name, value in weights.items()}
+    weights = {own_name(name): value for name, value in weights.items()}
     own = unet.steering.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]
     faults += [fault for name, value in weights.items() if (fault := _fault(name, value, own.get(name)))]
