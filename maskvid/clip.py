@@ -55,3 +55,28 @@ class ClipBatch:
     def __len__(self) -> int:
         """Number of clips, b."""
         return len(self.ids)
+
+
+@dataclass
+class Sample:
+    """One video that was made; `MaskVidModule.validation_step` returns a list of them.
+
+    Attributes:
+        set_name: Validation set the clip belongs to; metrics are averaged within it.
+        clip_id: Name of the clip, unique within its set.
+        prompt: Caption the video was made from.
+        frames: float (f, 3, h, w) in [-1, 1], on the CPU; frame 0 was given to the model.
+        masks: float (f, 1, h, w) in [0, 1], requested foreground, white (1) is foreground.
+        reference: float (f, 3, h, w) in [-1, 1], the real clip the masks were taken from, or None.
+        fps: Frames per second to play it at.
+        seed: Seed it was sampled with.
+    """
+
+    set_name: str
+    clip_id: str
+    prompt: str
+    frames: torch.Tensor
+    masks: torch.Tensor
+    reference: torch.Tensor | None = None
+    fps: float = 8.0
+    seed: int = 0

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point, run
+from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.metrics.conventions import CONVENTIONS
 
@@ -91,7 +91,7 @@ def build(config: DictConfig) -> Report:
 @entry_point
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
-    check(config, "dashboard entity=YOUR_WANDB_NAME [project=maskvid].")
+    check_config(config, "dashboard entity=YOUR_WANDB_NAME [project=maskvid].")
     report = build(config)
     try:
         report.save()

@@ -16,17 +16,19 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
+from maskvid.clip import Sample
 from maskvid.config import CONF, register
 from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.generate import COLUMNS, print_files
 from maskvid.masks.video import read_masks
 from maskvid.media.decode import read_clip
+from maskvid.media.strips import sample_sheet
 from maskvid.media.times import evenly
+from maskvid.media.writing import write_png, write_sidecars, write_video
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
 from maskvid.request import prepare, prompts_of, video_path
-from maskvid.video import Sample, sample_sheet, write_png, write_sidecars, write_video
 
 register()
 

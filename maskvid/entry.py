@@ -25,7 +25,7 @@ from maskvid.files import DISK, expanded
 from maskvid.stopping import Stopped, leave, stopping
 
 
-def check(config: DictConfig, usage: str, *, others: Mapping[str, Bounds] = MappingProxyType({})) -> None:
+def check_config(config: DictConfig, usage: str, *, others: Mapping[str, Bounds] = MappingProxyType({})) -> None:
     """What every program does before any work: keys, values and paths are looked at, `~` is the home folder.
 
     Args:

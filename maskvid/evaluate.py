@@ -24,7 +24,7 @@ from maskvid.callbacks.metrics_table import MetricsCallback, print_table, write_
 from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF, instantiate, plain, register
 from maskvid.diffusion.scheduler import make_scheduler
-from maskvid.entry import check, entry_point, refuse_given, run
+from maskvid.entry import check_config, entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, expanded, json_text
 from maskvid.launch import check_launch
@@ -114,7 +114,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Returns:
         `<set>/<metric>`.
     """
-    check(config, USAGE)
+    check_config(config, USAGE)
     folder = evaluation_folder(config)
     check_output(folder)
     if config.run is None:

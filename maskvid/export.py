@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 
 from maskvid.config import CONF, register
 from maskvid.description import ClipsConfig, Description
-from maskvid.entry import check, entry_point, run
+from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError, said
 from maskvid.files import atomic_write, check_output, file_name
 from maskvid.metrics.conventions import CONVENTIONS
@@ -50,7 +50,7 @@ def export(config: DictConfig) -> Path:
     Raises:
         UserError: There is no adapter, or the hub refuses.
     """
-    check(config, "export run=RUN.")
+    check_config(config, "export run=RUN.")
     source, folder = Path(config.run), Path(config.out or Path(config.run, "export"))
     described = read_run(source)
     check_output(folder)

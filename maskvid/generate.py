@@ -18,12 +18,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import Progress
 
-from maskvid.clip import ClipBatch
+from maskvid.clip import ClipBatch, Sample
 from maskvid.config import CONF, register
 from maskvid.entry import entry_point, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.masks.video import read_masks
+from maskvid.media.strips import sample_sheet, spaced
 from maskvid.media.times import evenly
+from maskvid.media.writing import write_png, write_sidecars, write_video
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
 from maskvid.request import (
@@ -33,7 +35,6 @@ from maskvid.request import (
     read_picture,
     video_path,
 )
-from maskvid.video import Sample, sample_sheet, spaced, write_png, write_sidecars, write_video
 
 register()
 COLUMNS = 8  # frames of a strip

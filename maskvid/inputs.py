@@ -40,6 +40,12 @@ def picture_given(image: Any, size: tuple[int, int]) -> torch.Tensor:
     return frames_to_float(resize_crop(pixels, *size)[None])
 
 
+def drawn_name(generator: torch.Generator | None) -> str:
+    """A clip's name, of which all that is drawn for it is a function; None draws it anew each time."""
+    device = None if generator is None else generator.device
+    return str(torch.randint(2**62, (1,), generator=generator, device=device).item())
+
+
 class Interrupted(Exception):
     """The steps that are left are not made."""
 

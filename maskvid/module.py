@@ -11,17 +11,16 @@ from diffusers import DDPMScheduler
 from lightning.pytorch import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 
-from maskvid.clip import UNKNOWN, ClipBatch
+from maskvid.clip import UNKNOWN, ClipBatch, Sample
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
-from maskvid.masks.perturb import check, perturb
+from maskvid.masks.perturb import check_imprecision, perturb
 from maskvid.model import decays, mask_inputs, merge_ranges, parameters_by_role
 from maskvid.model.roles import Role
 from maskvid.model.shard import gather, shard_frozen
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.seeds import seeded
 from maskvid.settings import Optim
-from maskvid.video import Sample
 
 
 class MaskVidModule(LightningModule):
@@ -47,7 +46,7 @@ class MaskVidModule(LightningModule):
         super().__init__()
         run = pipeline.run
         if run.sampling.perturb is not None:
-            check(run.sampling.perturb, run.sampling.perturb_strength)
+            check_imprecision(run.sampling.perturb, run.sampling.perturb_strength)
         self.strict_loading = False  # checkpoints leave the frozen backbone out
         self.pipeline, self.unet, self.backbone = pipeline, pipeline.inflated, pipeline.backbone
         self.schedule = DDPMScheduler.from_config(self.backbone.scheduler.config)

@@ -17,7 +17,7 @@ from PIL import Image
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.long_video import segments
 from maskvid.errors import UserError
-from maskvid.inputs import Callback, Interrupted, Steps, picture_given
+from maskvid.inputs import Callback, Interrupted, Steps, drawn_name, picture_given
 from maskvid.masks.given import masks_given
 from maskvid.masks.video import read_masks
 from maskvid.media.times import evenly
@@ -242,19 +242,18 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
                 output_type=output_type, generator=generator, num_videos=len(prompts) * num_videos_per_prompt,
                 tensor_inputs=callback_on_step_end_tensor_inputs,
             )  # fmt: skip
-        window = self.run.clips.num_frames
         negative = negative_prompt_embeds or (None if negative_prompt is None else self.encode_prompt(negative_prompt))
         asked = self.asked(
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             negative=negative,
         )  # fmt: skip
         given = self._masks(masks, height, width, num_frames)
-        total = sum(1 for _ in segments(num_frames, window, 1)) * asked.sampling.num_inference_steps
+        total = sum(1 for _ in segments(num_frames, self.run.clips.num_frames, 1)) * asked.sampling.num_inference_steps
         self._interrupt, videos = False, []
         for index in range(len(prompts) * num_videos_per_prompt):
             draws = generator[index] if isinstance(generator, list) else generator
             batch = self.clip(
-                prompts[index // num_videos_per_prompt], given, embedded=prompt_embeds, name=_drawn(draws)
+                prompts[index // num_videos_per_prompt], given, embedded=prompt_embeds, name=drawn_name(draws)
             )
             with self.arithmetic(), self.progress_bar(total=total) as bar:
                 first = asked._first_frame(batch, image, (height, width))
@@ -304,7 +303,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             negative=negative,
         )  # fmt: skip
-        batch = self.clip(prompt, self._masks(masks, height, width, num_frames), name=_drawn(generator))
+        batch = self.clip(prompt, self._masks(masks, height, width, num_frames), name=drawn_name(generator))
         with self.arithmetic():
             first = asked._first_frame(batch, image, (height, width))
             for piece in asked.stream(batch, first):
@@ -400,9 +399,3 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
                 raise UserError("image=None: a first frame is painted from a prompt; give prompt, or the picture.")
             return self.first_frame(batch)
         return self.backbone.encode_frames(picture_given(image, size))
-
-
-def _drawn(generator: torch.Generator | None) -> str:
-    """A clip's name, of which all that is drawn for it is a function."""
-    device = None if generator is None else generator.device
-    return str(torch.randint(2**62, (1,), generator=generator, device=device).item())

@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from maskvid.bounds import PRETRAINING
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point, run
+from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import check_output
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 
 register()
 
@@ -91,7 +91,7 @@ def decoder(config: DictConfig) -> None:
 
 def segmenter(config: DictConfig) -> None:
     """Train the segmenter into `mini_segmenter`."""
-    from maskvid.miniature.segmenter import SegmenterStage
+    from maskvid.miniature.segmenter_stage import SegmenterStage
 
     pictures = corpus(config, "encoders")
     train(config, "segmenter", lambda options: SegmenterStage(pictures, **options))
@@ -99,7 +99,7 @@ def segmenter(config: DictConfig) -> None:
 
 def clip(config: DictConfig) -> None:
     """Train the CLIP into `mini_clip`."""
-    from maskvid.miniature.clip import ClipStage
+    from maskvid.miniature.clip_stage import ClipStage
     from maskvid.miniature.tokenizer import build_tokenizer
     from maskvid.world.captions import vocabulary
 
@@ -111,7 +111,7 @@ def backbone(config: DictConfig) -> None:
     """Train U-Net and text encoder on latents of the finished VAE into `mini`."""
     from diffusers import AutoencoderKL
 
-    from maskvid.miniature.backbone import BackboneStage, cached_latents, latent_masks
+    from maskvid.miniature.backbone_stage import BackboneStage, cached_latents, latent_masks
     from maskvid.miniature.tokenizer import build_tokenizer
     from maskvid.world.captions import vocabulary
 
@@ -131,7 +131,7 @@ def controlnet(config: DictConfig) -> None:
     """Train the mask ControlNet of the finished backbone into `mini_controlnet`."""
     from diffusers import StableDiffusionPipeline
 
-    from maskvid.miniature.backbone import cached_latents
+    from maskvid.miniature.backbone_stage import cached_latents
     from maskvid.miniature.controlnet import ControlNetStage
 
     pictures = corpus(config, "backbone")
@@ -177,7 +177,7 @@ STAGES: dict[str, Callable[[DictConfig], None]] = {
 @entry_point
 def main(config: DictConfig) -> None:
     """Run one stage, or all in order."""
-    check(config, "for example by stage=card.", others=PRETRAINING)
+    check_config(config, "for example by stage=card.", others=PRETRAINING)
     for key in ("assets", "runs"):
         check_output(config[key], key)
     if config.threads is not None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.entry import check, entry_point, run
+from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output
 from maskvid.metrics.suite import METRICS
@@ -34,7 +34,7 @@ def report(config: DictConfig) -> Path:
     Returns:
         The folder they are in.
     """
-    check(config, "report runs=runs/sweeps/DAY/TIME, or any folder with runs in it.")
+    check_config(config, "report runs=runs/sweeps/DAY/TIME, or any folder with runs in it.")
     sweep = Path(config.runs)
     folder = sweep / "report" if config.out is None else Path(config.out)
     check_output(folder)

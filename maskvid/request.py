@@ -18,7 +18,7 @@ from maskvid.data import MaskVidDataModule
 from maskvid.data.triples import read_triples
 from maskvid.description import Description
 from maskvid.devices import device_of
-from maskvid.entry import check, refuse_given
+from maskvid.entry import check_config, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name
 from maskvid.inputs import picture_given
@@ -96,7 +96,7 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
     Raises:
         UserError: Unknown keys, or something must be set: `usage` shows how.
     """
-    check(config, usage)
+    check_config(config, usage)
     runs, _ = runs_of(config), prompts_of(config)
     check_output(output_folder(config))
     clear_temporaries(output_folder(config))

@@ -182,7 +182,7 @@ class EvaluateConfig:
         max_foreground: Mean share of the picture above which masks are taken for inverted; 1 switches that test off.
         source_fps: Frames a second of the source, likewise.
         given_frames: Leading frames that mask scores leave out, because the model was given them.
-        metrics: The encoders, see `maskvid.callbacks.metric_encoders.MetricEncoders`.
+        metrics: The encoders, see `maskvid.judges.panel.MetricEncoders`.
         trainer: Arguments of the Lightning trainer that samples a run, on one device or several; its precision is the
             run's where it is null.
         out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.

@@ -24,14 +24,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from maskvid import __version__
-from maskvid.callbacks.adapter import AdapterFile
+from maskvid.callbacks.adapter_file import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
 from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.callbacks.stop import StopWell
 from maskvid.config import CONF, instantiate, loading, plain, register
 from maskvid.data import MaskVidDataModule
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
-from maskvid.entry import check, entry_point, run
+from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, clear_temporaries, expanded
 from maskvid.launch import check_launch, end_others
@@ -231,7 +231,7 @@ def train(config: DictConfig) -> dict[str, float]:
     Returns:
         The final metrics, `<set>/<metric>`.
     """
-    check(config, "for example by +experiment=horse.")
+    check_config(config, "for example by +experiment=horse.")
     OmegaConf.to_object(config.data)  # which looks at its folders
     keep_paths(config)
     check_output(config.run_dir, "run_dir")

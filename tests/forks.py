@@ -17,7 +17,9 @@ from pathlib import Path
 
 PROGRAMS = ("train", "generate", "edit", "evaluate", "report")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload([f"maskvid.{program}" for program in PROGRAMS] + ["maskvid.metrics.encoders", "wandb"])
+_SERVER.set_forkserver_preload(
+    [f"maskvid.{program}" for program in PROGRAMS] + ["maskvid.judges.clip_encoder", "wandb"]
+)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ MUTANTS = (
     ),
     Mutant(
         "adapter_without_average",
-        "maskvid/callbacks/adapter.py",
+        "maskvid/callbacks/adapter_file.py",
         "with averaged(trainer, pl_module):",
         "if True:",
         (ADAPTER,),

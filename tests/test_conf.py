@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from maskvid.config import CONF, loading
 from maskvid.data import MaskVidDataModule
-from maskvid.entry import check, check_keys
+from maskvid.entry import check_config, check_keys
 from maskvid.errors import UserError
 from maskvid.model import Backbone
 from maskvid.train import build_module, train
@@ -74,7 +74,7 @@ def test_a_backbones_numbers_reach_all_that_depends_on_them(name):
     assert (config.trainer.precision, config.trainer.max_steps) == (own.precision, own.max_steps)
     assert config.method.unet.gradient_checkpointing == own.gradient_checkpointing
     assert (config.metrics.clip, config.metrics.segmenter) == (own.clip, own.segmenter)
-    check(config, "usage")
+    check_config(config, "usage")
     assert not hasattr(loading(own), "height")
 
 

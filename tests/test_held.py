@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maskvid.data.check import check_sets
+from maskvid.data.checked import check_sets
 from maskvid.settings import Requirements
 from tests.data.tiny import write_triple
 

@@ -14,10 +14,10 @@ from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, clear_temporaries, file_name
 from maskvid.generate import generate
+from maskvid.media.writing import to_uint8, write_video
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.run_dir import claimed
 from maskvid.train import train
-from maskvid.video import to_uint8, write_video
 from tests.forks import run_program
 from tests.runs import configure, configure_generate
 from tests.test_train import weights
@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_no_cut_video(tmp_path, size):
     write_video(tmp_path / "whole.mp4", frames, 4)
     assert (tmp_path / "whole.mp4").stat().st_size > 10_000
     program = (
-        "import resource, signal, sys, torch; from maskvid.video import write_video; n = int(sys.argv[2]);"
+        "import resource, signal, sys, torch; from maskvid.media.writing import write_video; n = int(sys.argv[2]);"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (n, n));"
         "write_video(sys.argv[1], torch.rand(8, 3, 64, 96) * 2 - 1, 4)"
     )  # in a process of its own: a limit of the process stands for the disk's

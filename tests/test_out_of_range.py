@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 
 from maskvid.bounds import ARGUMENTS, PRETRAINING
 from maskvid.config import CONF, register
-from maskvid.entry import check, mistake, quote_values
+from maskvid.entry import check_config, mistake, quote_values
 from tests.out_of_range import Paths, good_requests, requests
 
 PATHS = Paths(*(Path(f"/tmp/{name}") for name in ("run", "clips", "backbone", "videos", "scores", "new")))
@@ -31,7 +31,7 @@ def composed(program: str, arguments: list[str]):
 def answer(program: str, arguments: list[str]) -> str | None:
     """What a program says to its arguments before any work, or None."""
     try:
-        check(composed(program, arguments), "usage", others=PRETRAINING if program == "pretrain" else {})
+        check_config(composed(program, arguments), "usage", others=PRETRAINING if program == "pretrain" else {})
     except Exception as error:
         return mistake(error)
     return None

@@ -16,13 +16,13 @@ from maskvid.callbacks.video_logger import VideoLogger
 from maskvid.config import CONF
 from maskvid.errors import UserError
 from maskvid.files import file_name
+from maskvid.media.writing import write_video
 from maskvid.report import report
 from maskvid.reporting.intervals import estimate
 from maskvid.reporting.jobs import read_jobs, variants
 from maskvid.reporting.page import galleries
 from maskvid.reporting.plots import numeric_key
 from maskvid.reporting.table import summarise
-from maskvid.video import write_video
 from tests.callbacks.tiny import TinyModule, batches, sample, trainer
 from tests.metrics.judges import TinyEncoders, clip
 

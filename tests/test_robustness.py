@@ -24,7 +24,7 @@ from experiments.robustness.case import (
     refusal,
 )
 from experiments.robustness.forks import Launch, Outcome
-from maskvid.data.check import CheckedClip, Rejected, Report
+from maskvid.data.checked import CheckedClip, Rejected, Report
 from maskvid.data.triples import Triple
 from maskvid.masks.stack import MaskStack
 

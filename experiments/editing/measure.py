@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_table
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.diffusion.editing import edit_region
+from maskvid.judges.panel import MetricEncoders
+from maskvid.media.strips import contact_sheet, strip
+from maskvid.media.writing import write_png
 from maskvid.metrics.background import background_psnr
 from maskvid.metrics.mask import mask_iou
 from maskvid.metrics.text import text_alignment
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.request import clips_of
-from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
 SHOWN = 3  # clips in the picture

@@ -17,8 +17,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from experiments.study import HEADLINES, RUNS, Row, configure, evaluate, tune, write_rows, write_table
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.data import MaskVidDataModule
+from maskvid.judges.panel import MetricEncoders
 from maskvid.metrics.mask import boundary_f, mask_iou
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.model import Backbone

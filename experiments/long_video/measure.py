@@ -23,12 +23,13 @@ import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_table
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.clip import ClipBatch
+from maskvid.judges.panel import MetricEncoders
 from maskvid.masks.video import to_float
+from maskvid.media.strips import contact_sheet, strip
+from maskvid.media.writing import write_png, write_video
 from maskvid.metrics.mask import mask_iou
 from maskvid.pipeline import MaskVidPipeline
-from maskvid.video import contact_sheet, strip, write_png, write_video
 from maskvid.world.clips import Clip, render_clip
 
 HERE = Path(__file__).parent

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from experiments.study import RUNS, Row, tune, write_rows, write_table
-from maskvid.callbacks.metric_encoders import MetricEncoders
+from maskvid.judges.panel import MetricEncoders
 from maskvid.masks.perturb import sliding_box
+from maskvid.media.strips import contact_sheet, strip
+from maskvid.media.writing import write_png
 from maskvid.metrics.mask import mask_iou
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.request import clips_of
-from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
 WORDS = {"gallop": "gallops", "walk": "walks", "turn": "turns back"}

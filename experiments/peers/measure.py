@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from experiments.study import RUNS, Row, tune, write_rows, write_table
-from maskvid.callbacks.metric_encoders import MetricEncoders
+from maskvid.judges.panel import MetricEncoders
+from maskvid.media.strips import contact_sheet, strip
+from maskvid.media.writing import write_png
 from maskvid.metrics.diversity import Diversity
 from maskvid.metrics.suite import VideoMetrics
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.request import clips_of
-from maskvid.video import contact_sheet, strip, write_png
 
 HERE = Path(__file__).parent
 METHODS = ("maskvid", "lamp", "tune_a_video", "text2video_zero")

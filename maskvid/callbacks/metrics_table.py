@@ -12,11 +12,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 from rich.table import Table
 
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.callbacks.video_logger import samples_of
 from maskvid.cells import to_cell
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
+from maskvid.judges.panel import MetricEncoders
 from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
 
 COLUMNS = ("set", "clip", "seed", "prompt", "frames", *METRICS)
@@ -26,8 +26,7 @@ class MetricsCallback(Callback):
     """Score every sampled video; log `<set>/<metric>` after each validation.
 
     The final validation, `trainer.validate` after (or without) a fit, also writes `metrics.json` (flat keys
-    `<set>/<metric>`) and `metrics_per_clip.csv` into the run directory and prints one table. Set `final = True` to
-    have any other validation do so.
+    `<set>/<metric>`) and `metrics_per_clip.csv` into the run directory and prints one table.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class MetricsCallback(Callback):
         self.encoders: Encoders = MetricEncoders() if encoders is None else encoders
         self.folder = folder
         self.given_frames = given_frames
-        self.final = False
         self.results: dict[str, float] = {}
         self.rows: list[dict[str, Any]] = []
         self._sets: dict[str, VideoMetrics] = {}
@@ -86,7 +84,7 @@ class MetricsCallback(Callback):
         self.rows = rows
         for key, value in self.results.items():
             pl_module.log(key, value, sync_dist=True)  # equal on all ranks already; said so to Lightning
-        if (self.final or trainer.state.fn == TrainerFn.VALIDATING) and trainer.is_global_zero and rows:
+        if trainer.state.fn == TrainerFn.VALIDATING and trainer.is_global_zero and rows:
             folder = Path(trainer.default_root_dir if self.folder is None else self.folder)
             write_metrics(folder, self.results, rows)
             print_table(means)

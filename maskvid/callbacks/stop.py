@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
-from maskvid.callbacks.adapter import AdapterFile
+from maskvid.callbacks.adapter_file import AdapterFile
 from maskvid.errors import UserError
 from maskvid.stopping import stopping
 

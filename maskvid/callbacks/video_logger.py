@@ -10,9 +10,11 @@ from lightning.pytorch.loggers import WandbLogger
 
 from maskvid.bounds import check_arguments
 from maskvid.callbacks.loggers import log_pictures
+from maskvid.clip import Sample
 from maskvid.files import file_name
+from maskvid.media.strips import overlay, sample_sheet
+from maskvid.media.writing import video_name, write_png, write_video
 from maskvid.metrics.suite import all_gather
-from maskvid.video import Sample, overlay, sample_sheet, video_name, write_png, write_video
 
 
 class VideoLogger(Callback):
@@ -118,5 +120,5 @@ def samples_of(outputs: Any) -> list[Sample]:
     if outputs is None:
         return []
     if not isinstance(outputs, list) or not all(isinstance(sample, Sample) for sample in outputs):
-        raise TypeError(f"validation_step must return a list of maskvid.video.Sample, not {type(outputs).__name__}")
+        raise TypeError(f"validation_step must return a list of maskvid.clip.Sample, not {type(outputs).__name__}")
     return outputs

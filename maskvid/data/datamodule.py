@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData, Encoder, TensorCache
-from maskvid.data.check import (
+from maskvid.data.checked import (
     CheckedClip,
     Report,
     check_sets,

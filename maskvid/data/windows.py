@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData
-from maskvid.data.check import CheckedClip, Requirements
+from maskvid.data.checked import CheckedClip, Requirements
 from maskvid.data.sampler import clip_at, generator_at
 from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
 from maskvid.masks.stack import MaskStack

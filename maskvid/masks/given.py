@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from maskvid.errors import UserError
-from maskvid.masks.check import mask_faults
+from maskvid.masks.faults import mask_faults
 from maskvid.masks.video import to_float
 from maskvid.media.resample import resize_crop
 from maskvid.settings import MAX_FOREGROUND

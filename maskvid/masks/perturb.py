@@ -34,7 +34,7 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
     Raises:
         UserError: Unknown kind, or a strength out of range.
     """
-    check(kind, strength)
+    check_imprecision(kind, strength)
     count, pixels = len(masks), strength * masks.shape[-2] / PIXEL
     if strength == 0:
         return masks
@@ -58,7 +58,7 @@ def perturb(masks: torch.Tensor, kind: str, strength: int, generator: np.random.
     return torch.where(boxed, boxes(masks), masks)
 
 
-def check(kind: str, strength: int) -> None:
+def check_imprecision(kind: str, strength: int) -> None:
     """Refuse what `perturb` does not know.
 
     Raises:

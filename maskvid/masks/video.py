@@ -10,7 +10,7 @@ import torch
 
 from maskvid.errors import UserError
 from maskvid.files import expanded
-from maskvid.masks.check import mask_faults
+from maskvid.masks.faults import mask_faults
 from maskvid.masks.read import count_masks, iter_masks
 from maskvid.media.pictures import IMAGE_SUFFIXES
 from maskvid.media.resample import pick

@@ -62,7 +62,7 @@ class Images(Protocol):
 
 
 class ImagesAndTexts(Images, Protocol):
-    """What the suite asks of CLIP; `maskvid.metrics.encoders.ClipEncoder` is one."""
+    """What the suite asks of CLIP; `maskvid.judges.clip_encoder.ClipEncoder` is one."""
 
     def texts(self, texts: list[str]) -> torch.Tensor:
         """Embed n captions as (n, d)."""
@@ -222,12 +222,6 @@ class VideoMetrics:
         rows = [row for part in all_gather(self._rows) for row in part]
         _refuse_repeats([(row["clip"], row["seed"]) for row in rows])
         return sorted(rows, key=lambda row: (row["clip"], row["seed"]))
-
-    def reset(self) -> None:
-        """Forget all clips."""
-        self._rows, self._looks = [], {}
-        for metric in self._metrics.values():
-            metric.reset()
 
 
 def all_gather(value: T) -> list[T]:

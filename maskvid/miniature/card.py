@@ -20,11 +20,11 @@ from PIL import Image
 from scipy import ndimage
 
 from maskvid.files import atomic_write
-from maskvid.masks.segmenter import Segmenter
-from maskvid.metrics.encoders import ClipEncoder, load_clip
+from maskvid.judges.clip_encoder import ClipEncoder, load_clip
+from maskvid.judges.segmenter import Segmenter
 from maskvid.model.control import control_picture
 from maskvid.world import captions
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 from maskvid.world.studio import random_attributes
 
 

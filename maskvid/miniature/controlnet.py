@@ -10,7 +10,7 @@ from diffusers import ControlNetModel, StableDiffusionPipeline
 from torch import nn
 
 from maskvid.files import atomic_write
-from maskvid.miniature.backbone import build_scheduler, tokenize
+from maskvid.miniature.backbone_stage import build_scheduler, tokenize
 from maskvid.miniature.stage import Stage
 from maskvid.model.control import control_picture
 

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 
 from maskvid.files import atomic_write
 from maskvid.miniature.stage import Stage
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 
 
 def build(channels: Sequence[int], *, layers: int = 1, latent_channels: int = 4) -> AutoencoderKL:

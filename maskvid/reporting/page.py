@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment
 
 from maskvid.files import atomic_write, file_name
+from maskvid.media.writing import video_name
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.reporting.jobs import Job, variants
 from maskvid.reporting.table import Summary, grouped
-from maskvid.video import video_name
 
 LARGEST, MOST_BYTES = 2**26, 2**29
 """Of one video on a page, and of all of them."""

@@ -64,7 +64,7 @@ def all_coats() -> tuple[str, ...]:
     return tuple(dict.fromkeys(coat for coats in _COATS.values() for coat in coats))
 
 
-def check(attributes: Mapping[str, str]) -> None:
+def check_attributes(attributes: Mapping[str, str]) -> None:
     """Raise `UserError` unless every attribute is there and the world has its value."""
     choices: dict[str, tuple[str, ...]] = {"species": SPECIES, "ground": GROUNDS, "time": TIMES, "style": STYLES}
     choices["gait"] = GAITS

@@ -92,7 +92,7 @@ def render_clip(
     Raises:
         UserError: if an attribute or the movement is unknown, or the animal cannot be shown whole at this size.
     """
-    captions.check(attributes)
+    captions.check_attributes(attributes)
     rng = np.random.default_rng([17, seed])
     size = (height, width)
     if rightward is None:

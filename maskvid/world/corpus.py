@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from maskvid.errors import UserError
-from maskvid.world.pictures import Pictures, render_pictures
+from maskvid.world.stills import Pictures, render_pictures
 
 SHARD = 1000
 """Pictures in a shard; the last shard of a corpus may hold fewer."""

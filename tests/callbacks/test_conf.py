@@ -8,8 +8,8 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgre
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
-from maskvid.callbacks.metric_encoders import MINI_CLIP, MetricEncoders
 from maskvid.callbacks.progress import progress_bar
+from maskvid.judges.panel import MINI_CLIP, MetricEncoders
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from maskvid.callbacks.ema import EMA
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.callbacks.metrics_table import COLUMNS, MetricsCallback
 from maskvid.errors import UserError
+from maskvid.judges.panel import MetricEncoders
 from maskvid.metrics.suite import VideoMetrics
 from tests.callbacks.ranks import validate_shard
 from tests.callbacks.tiny import TinyModule, batches, sample, trainer
@@ -50,16 +50,6 @@ def test_logs_while_fitting_and_writes_in_the_final_validation(tmp_path, capsys)
     assert mean == pytest.approx(want["heldout/mask_iou"], rel=1e-5)
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("heldout", "train", *(key.partition("/")[2] for key in want)))
-
-
-def test_final_can_be_flagged_within_a_fit(tmp_path):
-    callback = MetricsCallback(encoders=TinyEncoders(), folder=tmp_path / "run")
-    callback.final = True
-    runner = trainer(tmp_path, [callback], max_steps=1, val_check_interval=1, limit_val_batches=1)
-    runner.fit(TinyModule({0: [sample(0)]}), batches(1), batches())
-    assert set(json.loads((tmp_path / "run" / "metrics.json").read_text())) == {
-        f"heldout/{name}" for name in expected([sample(0)])
-    }
 
 
 def test_encoders_stay_out_of_checkpoints(tmp_path):

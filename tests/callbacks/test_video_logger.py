@@ -60,7 +60,7 @@ def test_wandb_gets_video_frames_and_caption_offline(tmp_path, monkeypatch):
 
 def test_what_is_not_a_sample_is_refused():
     assert samples_of(None) == []
-    with pytest.raises(TypeError, match="maskvid.video.Sample"):
+    with pytest.raises(TypeError, match="maskvid.clip.Sample"):
         samples_of([1])
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
-from maskvid.video import Sample
+from maskvid.clip import Sample
 from tests.metrics.judges import clip
 
 

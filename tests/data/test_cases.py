@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskvid.data.check import check_sets
+from maskvid.data.checked import check_sets
 from maskvid.errors import UserError
 from maskvid.masks.video import read_masks
 from maskvid.media.times import evenly

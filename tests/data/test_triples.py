@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskvid.data.check import check_sets
+from maskvid.data.checked import check_sets
 from maskvid.data.triples import read_triples, resolve_folder
 from maskvid.errors import UserError
 from maskvid.settings import Requirements

@@ -11,8 +11,8 @@ import open_clip
 from safetensors.torch import save_file
 from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
-from maskvid.callbacks.metric_encoders import MINI_CLIP
-from maskvid.masks.segmenter import Segmenter
+from maskvid.judges.panel import MINI_CLIP
+from maskvid.judges.segmenter import Segmenter
 from tests.hostile.grounds import Build, Grounds, Hostile, edit_json, write_pickle
 from tests.hostile.models import MODEL, Change, configured, first_nan, weights
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from maskvid.errors import UserError
-from maskvid.masks.check import mask_faults
+from maskvid.masks.faults import mask_faults
 from maskvid.masks.read import iter_masks
 from maskvid.masks.video import read_masks
 from maskvid.media.frames import frame_count, iter_frames

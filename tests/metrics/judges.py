@@ -12,7 +12,7 @@ from tests.data.tiny import make_masks
 
 
 class TinyClip:
-    """An open_clip model of 32 channels behind the interface of `maskvid.metrics.encoders.ClipEncoder`."""
+    """An open_clip model of 32 channels behind the interface of `maskvid.judges.clip_encoder.ClipEncoder`."""
 
     def __init__(self):
         torch.manual_seed(0)

@@ -14,11 +14,11 @@ from transformers import (
     Sam2VideoVideoProcessor,
 )
 
-from maskvid.callbacks.metric_encoders import MetricEncoders
 from maskvid.errors import UserError
-from maskvid.masks.segmenter import Segmenter, load_segmenter
-from maskvid.metrics.dino import DinoEncoder
-from maskvid.video import to_uint8
+from maskvid.judges.dino_encoder import DinoEncoder
+from maskvid.judges.panel import MetricEncoders
+from maskvid.judges.segmenter import Segmenter, load_segmenter
+from maskvid.media.writing import to_uint8
 from tests.metrics.judges import clip
 
 

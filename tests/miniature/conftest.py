@@ -5,7 +5,7 @@ import pytest
 
 from maskvid.miniature.tokenizer import build_tokenizer
 from maskvid.world import captions
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 from maskvid.world.studio import random_attributes
 
 

@@ -9,8 +9,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 import maskvid
-from maskvid.masks.segmenter import Segmenter
-from maskvid.metrics.encoders import load_clip
+from maskvid.judges.clip_encoder import load_clip
+from maskvid.judges.segmenter import Segmenter
 
 ASSETS = Path(maskvid.__file__).parent / "assets"
 

@@ -13,8 +13,8 @@ from torchvision.transforms.functional import to_pil_image
 
 from maskvid.config import CONF
 from maskvid.errors import UserError
-from maskvid.masks.segmenter import Segmenter
-from maskvid.metrics.encoders import ClipEncoder, load_clip
+from maskvid.judges.clip_encoder import ClipEncoder, load_clip
+from maskvid.judges.segmenter import Segmenter
 
 TINY = {
     "embed_dim": 8,

@@ -11,12 +11,12 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline
 from lightning import seed_everything
 
-from maskvid.masks.segmenter import Segmenter
-from maskvid.metrics.encoders import load_clip
-from maskvid.miniature.backbone import BackboneStage, assemble, cached_latents, latent_masks
-from maskvid.miniature.clip import ClipStage, positives
+from maskvid.judges.clip_encoder import load_clip
+from maskvid.judges.segmenter import Segmenter
+from maskvid.miniature.backbone_stage import BackboneStage, assemble, cached_latents, latent_masks
+from maskvid.miniature.clip_stage import ClipStage, positives
 from maskvid.miniature.controlnet import ControlNetStage
-from maskvid.miniature.segmenter import SegmenterStage, dice_loss
+from maskvid.miniature.segmenter_stage import SegmenterStage, dice_loss
 from maskvid.miniature.stage import fit, generator, rate
 from maskvid.miniature.vae import VaeStage, bounding_boxes, build, encode, reconstruction_loss, widen
 

@@ -95,17 +95,17 @@ def test_unknown_attributes_are_named() -> None:
         "style": "photo",
         "gait": "walk",
     }
-    captions.check(good)
+    captions.check_attributes(good)
     with pytest.raises(UserError, match="coat='grey'"):
-        captions.check({**good, "coat": "grey"})
+        captions.check_attributes({**good, "coat": "grey"})
     with pytest.raises(UserError, match="ground=None"):
-        captions.check({key: value for key, value in good.items() if key != "ground"})
+        captions.check_attributes({key: value for key, value in good.items() if key != "ground"})
 
 
 def test_words_and_pictures_on_disk_need_no_renderer() -> None:
     code = (
         "import sys; sys.modules['mujoco'] = None\n"  # as if it were not installed
-        "import maskvid.world.captions, maskvid.world.pictures, maskvid.world.corpus, maskvid.world.movements\n"
+        "import maskvid.world.captions, maskvid.world.stills, maskvid.world.corpus, maskvid.world.movements\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -16,8 +16,8 @@ from maskvid.world import captions, corpus, examples, render, studio
 from maskvid.world.camera import from_rows
 from maskvid.world.clips import render_clip
 from maskvid.world.gaits import GAITS, leg_phase
-from maskvid.world.pictures import Pictures, render_pictures
 from maskvid.world.scene import Stance, puppet
+from maskvid.world.stills import Pictures, render_pictures
 
 HORSE = {
     "species": "horse",

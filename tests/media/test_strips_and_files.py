@@ -7,21 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from maskvid.clip import Sample
 from maskvid.errors import UserError
 from maskvid.media.decode import decode_frames
-from maskvid.video import (
-    MARGIN,
-    Sample,
-    contact_sheet,
-    outline,
-    sample_sheet,
-    spaced,
-    strip,
-    to_uint8,
-    viewable_scale,
-    write_png,
-    write_video,
-)
+from maskvid.media.strips import MARGIN, contact_sheet, outline, sample_sheet, spaced, strip
+from maskvid.media.writing import to_uint8, viewable_scale, write_png, write_video
 
 
 def ramp(count: int = 5, height: int = 16, width: int = 24) -> torch.Tensor:
@@ -87,7 +77,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("maskvid.video.av.open", broken)
+    monkeypatch.setattr("maskvid.media.writing.av.open", broken)
     with pytest.raises(UserError, match=r"cannot write .*a\.mp4: No space left on device; free some space"):
         write_video(path, -ramp(), 8, scale=1)
     assert path.read_bytes() == before

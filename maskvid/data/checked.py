@@ -17,7 +17,7 @@ from rich.text import Text
 
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
-from maskvid.masks.check import mask_faults
+from maskvid.masks.faults import mask_faults
 from maskvid.masks.read import iter_masks
 from maskvid.masks.stack import MaskStack
 from maskvid.media.frames import measure

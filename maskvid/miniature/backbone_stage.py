@@ -19,7 +19,7 @@ from maskvid.miniature.tokenizer import CONTEXT
 from maskvid.miniature.vae import encode
 from maskvid.model.known_words import KNOWN_WORDS
 from maskvid.world.captions import vocabulary
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 
 
 def build_unet(

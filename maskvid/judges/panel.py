@@ -10,8 +10,8 @@ import torch
 from maskvid.metrics.suite import Detect
 
 if TYPE_CHECKING:
-    from maskvid.metrics.dino import DinoEncoder
-    from maskvid.metrics.encoders import ClipEncoder
+    from maskvid.judges.clip_encoder import ClipEncoder
+    from maskvid.judges.dino_encoder import DinoEncoder
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MINI_CLIP = ASSETS / "mini_clip"
@@ -39,7 +39,7 @@ class MetricEncoders:
         Args:
             clip: open_clip model name, hub id ("hf-hub:owner/name") or a folder; None is the embedded miniature.
             pretrained: open_clip's name of the weights, or a file of weights, where `clip` is a model name; see
-                `maskvid.metrics.encoders.load_clip`.
+                `maskvid.judges.clip_encoder.load_clip`.
             segmenter: Folder written by `Segmenter.save_pretrained`, folder or hub id of SAM 2, or an object called as
                 `maskvid.metrics.suite.Detect` is (in a configuration: a node with `_target_`); None is the embedded
                 miniature.
@@ -79,7 +79,7 @@ class MetricEncoders:
     def clip(self) -> ClipEncoder:
         """Image and text encoder."""
         if "clip" not in self._loaded:
-            from maskvid.metrics.encoders import load_clip  # open_clip takes seconds to import: only when scoring
+            from maskvid.judges.clip_encoder import load_clip  # open_clip takes seconds to import: only when scoring
 
             pretrained = self.names["pretrained"]
             self._loaded["clip"] = load_clip(str(self.names["clip"]), pretrained=pretrained, device=str(self._device))
@@ -89,7 +89,7 @@ class MetricEncoders:
     def segmenter(self) -> Detect:
         """Finds the foreground."""
         if "segmenter" not in self._loaded:
-            from maskvid.masks.segmenter import load_segmenter
+            from maskvid.judges.segmenter import load_segmenter
 
             name = self.names["segmenter"]
             self._loaded["segmenter"] = name if callable(name) else load_segmenter(name, self._device)
@@ -101,7 +101,7 @@ class MetricEncoders:
         if self.names["dino"] is None:
             return None
         if "dino" not in self._loaded:
-            from maskvid.metrics.dino import DinoEncoder
+            from maskvid.judges.dino_encoder import DinoEncoder
 
             self._loaded["dino"] = DinoEncoder(self.names["dino"], self._device)
         return self._loaded["dino"]

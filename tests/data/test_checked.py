@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from maskvid.data.check import check_sets, enforce
+from maskvid.data.checked import check_sets, enforce
 from maskvid.errors import UserError
 from maskvid.media.times import window
 from maskvid.settings import Requirements

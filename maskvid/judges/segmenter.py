@@ -122,7 +122,7 @@ def load_segmenter(
 
     Args:
         path: Folder that `Segmenter.save_pretrained` wrote, or folder or hub id of SAM 2 in transformers' form, see
-            `maskvid.masks.sam2`. Only the latter looks at the masks, and at the first alone.
+            `maskvid.judges.sam2`. Only the latter looks at the masks, and at the first alone.
         device: Where it runs.
 
     Returns:
@@ -133,7 +133,7 @@ def load_segmenter(
     """
     config = Path(path) / "config.json"
     if not Path(path).is_dir() or (config.exists() and "model_type" in read_config(config, f"segmenter={str(path)!r}")):
-        from maskvid.masks.sam2 import Sam2Segmenter  # transformers takes seconds to import
+        from maskvid.judges.sam2 import Sam2Segmenter  # transformers takes seconds to import
 
         return Sam2Segmenter(path, device)
     network = Segmenter.from_pretrained(path).to(device).requires_grad_(False)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from maskvid.masks.segmenter import Segmenter
+from maskvid.judges.segmenter import Segmenter
 from maskvid.miniature.augment import colour_jitter, soften
 from maskvid.miniature.stage import Stage
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 
 
 def dice_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -15,11 +15,11 @@ from transformers import CLIPTokenizer
 
 from maskvid.files import atomic_write, json_text
 from maskvid.miniature.augment import colour_jitter, soften
-from maskvid.miniature.backbone import tokenize
+from maskvid.miniature.backbone_stage import tokenize
 from maskvid.miniature.stage import Stage
 from maskvid.miniature.tokenizer import CONTEXT
 from maskvid.world import captions
-from maskvid.world.pictures import Pictures
+from maskvid.world.stills import Pictures
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
