@@ -6,10 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from maskvid.errors import UserError
 
@@ -19,6 +16,8 @@ SEEDS = 2**32 - 1
 PIXELS, FRAMES, RATE, THREADS = 2**13, 2**14, 2**12, 2**10
 """The largest side of a video, its most frames and frames a second, and processor threads: beyond them it is a slip of
 the finger."""
+MUST_BE_SET: Any = "???"
+"""The value of a setting without a default, as OmegaConf writes it."""
 STEPS, SAMPLES = 2**30, 2**10
 """Of an optimiser, and videos of one clip; more than anybody makes."""
 
@@ -166,13 +165,10 @@ PRETRAINING: Mapping[str, Bounds] = {
 """Settings of the stages of `maskvid.pretrain`, wherever they stand."""
 
 
-def bounds_of(settings: Any) -> Mapping[str, Bounds]:
-    """Ranges of what a dataclass, or a configuration, holds at its first level."""
-    kind = OmegaConf.get_type(settings) if isinstance(settings, DictConfig) else type(settings)
-    if is_dataclass(kind):
-        declared = {entry.name: (entry.metadata.get("bounds"), "int" in str(entry.type)) for entry in fields(kind)}
-        return {name: replace(bounds, whole=whole) for name, (bounds, whole) in declared.items() if bounds is not None}
-    return ARGUMENTS.get(str(settings.get("_target_", "")), {})
+def declared(kind: Any) -> dict[str, Bounds]:
+    """Ranges of what a dataclass holds at its first level."""
+    found = {entry.name: (entry.metadata.get("bounds"), "int" in str(entry.type)) for entry in fields(kind)}
+    return {name: replace(bounds, whole=whole) for name, (bounds, whole) in found.items() if bounds is not None}
 
 
 def check_arguments(given_to: Any, place: str, **values: Any) -> None:
@@ -187,31 +183,41 @@ def check_arguments(given_to: Any, place: str, **values: Any) -> None:
             bounds.refuse(f"{place}{name}", values[name])
 
 
-def check_bounds(settings: Any, place: str = "", *, others: Mapping[str, Bounds] = MappingProxyType({})) -> None:
-    """Refuse values out of range, and numbers that are none, at every level.
+def check_value(key: str, value: Any, bounds: Bounds | None) -> None:
+    """Refuse a value, or one of a list, that is out of its range, and numbers that are none; None is allowed.
 
     Args:
-        settings: A dataclass, or a configuration.
-        place: Its place in the whole, with a dot behind it, for the message.
-        others: Ranges of what nothing declares, by name, whatever its level.
+        key: Its full key, for the message.
+        value: A scalar, or a sequence of such.
+        bounds: What it may be; None where nobody says so.
 
     Raises:
-        UserError: Names the full key, the value and what it may be.
+        UserError: Names the key, the value and what it may be.
     """
-    bounds = {**others, **bounds_of(settings)}
-    names = map(str, settings) if isinstance(settings, DictConfig) else [entry.name for entry in fields(settings)]
-    for name in names:
-        if isinstance(settings, DictConfig) and OmegaConf.is_missing(settings, name):
-            continue
-        key, value = f"{place}{name}", settings[name] if isinstance(settings, DictConfig) else getattr(settings, name)
-        if isinstance(value, DictConfig) or is_dataclass(value):
-            check_bounds(value, f"{key}.", others=others)
-            continue
-        several = isinstance(value, Sequence) and not isinstance(value, str)
-        if name in bounds and bounds[name].several and not (several and value):
-            raise UserError(f"{key}={value}: give a list of numbers, each {bounds[name]}.")
-        for entry in value if several else [value]:
-            if name in bounds and entry is not None:
-                bounds[name].refuse(key, entry)
-            elif isinstance(entry, float) and not math.isfinite(entry):
-                raise UserError(f"{key}={entry}: give a finite number.")
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    if bounds is not None and bounds.several and not (several and value):
+        raise UserError(f"{key}={value}: give a list of numbers, each {bounds}.")
+    for entry in value if several else [value]:
+        if bounds is not None and entry is not None:
+            bounds.refuse(key, entry)
+        elif isinstance(entry, float) and not math.isfinite(entry):
+            raise UserError(f"{key}={entry}: give a finite number.")
+
+
+def check_bounds(settings: Any, place: str = "") -> None:
+    """Refuse values of a dataclass that are out of range, at every level.
+
+    Args:
+        settings: The dataclass.
+        place: Its place in the whole, with a dot behind it, for the message.
+
+    Raises:
+        UserError: See `check_value`.
+    """
+    bounds = declared(settings)
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        if is_dataclass(value):
+            check_bounds(value, f"{place}{entry.name}.")
+        elif value != MUST_BE_SET:
+            check_value(f"{place}{entry.name}", value, bounds.get(entry.name))

@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
-from maskvid.method import MethodConfig
+from maskvid.method import Method
 from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, ExportConfig, GenerateConfig, ReportConfig
 from maskvid.settings import BackboneConfig, BackbonePreset, Data, Optim, Sampling
 
@@ -57,7 +57,7 @@ class TrainConfig:
 
     data: Data = MISSING
     backbone: BackbonePreset = field(default_factory=BackbonePreset)
-    method: MethodConfig = field(default_factory=MethodConfig)
+    method: Method = field(default_factory=Method)
     scheduler: Any = MISSING
     sampling: Sampling = field(default_factory=Sampling)
     optim: Optim = field(default_factory=Optim)

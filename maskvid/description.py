@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from omegaconf import MISSING
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from maskvid.bounds import SEEDS, bounded, check_bounds
+from maskvid.bounds import MUST_BE_SET, SEEDS, bounded, check_bounds
 from maskvid.errors import UserError
 from maskvid.files import json_text
-from maskvid.method import MethodConfig
+from maskvid.method import Method
 from maskvid.settings import BackboneConfig, Clips, Sampling
 
 Scalar = bool | int | float | str | None
@@ -72,7 +71,7 @@ class Description:
     maskvid: str
     fingerprint: str
     backbone: BackboneConfig
-    method: MethodConfig
+    method: Method
     scheduler: SchedulerConfig
     sampling: Sampling
     clips: ClipsConfig
@@ -101,7 +100,7 @@ def read_description(content: Any) -> Description:
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
         raise UserError(f"{'; '.join(faults[:3])}{more}") from error
     for place, part in (("backbone.path", description.backbone.path), ("method.name", description.method.name)):
-        if part == MISSING:
+        if part == MUST_BE_SET:
             raise UserError(f"{place}: Field required")
     check_bounds(description)
     return description

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
-from maskvid.bounds import Bounds, check_bounds
+from maskvid.bounds import ARGUMENTS, Bounds, check_value, declared
 from maskvid.errors import UserError, said
 from maskvid.files import DISK, expanded
 from maskvid.stopping import Stopped, leave, stopping
@@ -41,7 +41,34 @@ def check_config(config: DictConfig, usage: str, *, others: Mapping[str, Bounds]
     if missing:
         raise UserError(f"{', '.join(missing)} must be set: {usage}")
     expand_home(config)
-    check_bounds(config, others=others)
+    check_ranges(config, others=others)
+
+
+def ranges_of(config: DictConfig) -> Mapping[str, Bounds]:
+    """Ranges of what a node holds: of its dataclass, or of what its `_target_` takes."""
+    kind = OmegaConf.get_type(config)
+    return declared(kind) if is_dataclass(kind) else ARGUMENTS.get(str(config.get("_target_", "")), {})
+
+
+def check_ranges(config: DictConfig, place: str = "", *, others: Mapping[str, Bounds] = MappingProxyType({})) -> None:
+    """Refuse values out of range, and numbers that are none, at every level.
+
+    Args:
+        config: A node.
+        place: Its place in the whole, with a dot behind it, for the message.
+        others: Ranges of what nothing declares, by name, whatever its level.
+
+    Raises:
+        UserError: Names the full key, the value and what it may be.
+    """
+    bounds = {**others, **ranges_of(config)}
+    for name in map(str, config):
+        if OmegaConf.is_missing(config, name):
+            continue
+        if isinstance(config[name], DictConfig):
+            check_ranges(config[name], f"{place}{name}.", others=others)
+        else:
+            check_value(f"{place}{name}", config[name], bounds.get(name))
 
 
 def expand_home(config: DictConfig | ListConfig) -> None:

@@ -22,9 +22,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from maskvid.bounds import PRETRAINING, Bounds, bounds_of
+from maskvid.bounds import PRETRAINING, Bounds
 from maskvid.config import CONF, ROOT, register
-from maskvid.entry import mistakes_told, quote_values
+from maskvid.entry import mistakes_told, quote_values, ranges_of
 
 WIDTH = 110  # columns of a line
 
@@ -138,7 +138,7 @@ def _settings(
     rows: list[tuple[str, str, str, list[str]]] = []
 
     def walk(node: DictConfig, place: str) -> None:
-        bounds = {**others, **bounds_of(node)}
+        bounds = {**others, **ranges_of(node)}
         meanings = _documented(node)
         for key in map(str, node):
             if key == "hydra" and not place:

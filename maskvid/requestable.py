@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
-
-from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
+from maskvid.bounds import FRAMES, MUST_BE_SET, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
 from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, STRENGTHS
 
 
@@ -95,10 +93,10 @@ class RequestConfig:
         threads: Processor threads; null leaves PyTorch's choice.
     """
 
-    run: Any = MISSING
+    run: Any = MUST_BE_SET
     mix: list[float] | None = None
-    prompt: Any = MISSING
-    masks: str = bounded(MISSING, text=True)
+    prompt: Any = MUST_BE_SET
+    masks: str = bounded(MUST_BE_SET, text=True)
     num_frames: int | None = bounded(None, low=1, high=FRAMES)
     height: int | None = bounded(None, low=1, high=PIXELS)
     width: int | None = bounded(None, low=1, high=PIXELS)
@@ -141,7 +139,7 @@ class EditConfig(RequestConfig):
         sampling: Overrides of the run's sampling settings.
     """
 
-    source: str = bounded(MISSING, text=True)
+    source: str = bounded(MUST_BE_SET, text=True)
     source_fps: float | None = bounded(None, above=0, high=RATE)
     source_prompt: str = ""
     keep_background: bool = True
@@ -208,8 +206,8 @@ class EvaluateConfig:
     max_foreground: float | None = bounded(None, above=0, high=1)
     source_fps: float | None = bounded(None, above=0, high=RATE)
     given_frames: int = bounded(1, low=0, high=FRAMES)
-    metrics: Any = MISSING
-    trainer: Any = MISSING
+    metrics: Any = MUST_BE_SET
+    trainer: Any = MUST_BE_SET
     out: str | None = bounded(None, text=True)
     save_videos: bool = True
     threads: int | None = bounded(None, low=1, high=THREADS)
@@ -228,7 +226,7 @@ class ReportConfig:
         plots: Whether to draw (needs the extra `report`).
     """
 
-    runs: str = bounded(MISSING, text=True)
+    runs: str = bounded(MUST_BE_SET, text=True)
     out: str | None = bounded(None, text=True)
     title: str | None = bounded(None, text=True)
     columns: list[str] | None = None
@@ -249,7 +247,7 @@ class ExportConfig:
         push: `USER/NAME` on the hub to upload to; null uploads nothing.
     """
 
-    run: str = bounded(MISSING, text=True)
+    run: str = bounded(MUST_BE_SET, text=True)
     out: str | None = bounded(None, text=True)
     overwrite: bool = False
     base: str | None = bounded(None, text=True)
@@ -270,7 +268,7 @@ class DashboardConfig:
         group_by: Settings whose values make groups of runs.
     """
 
-    entity: str = bounded(MISSING, text=True)
+    entity: str = bounded(MUST_BE_SET, text=True)
     project: str = bounded("maskvid", text=True)
     title: str = "maskvid"
     sets: list[str] = field(default_factory=lambda: ["horse", "unseen", "motion"])

@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING
-
-from maskvid.bounds import FRAMES, PIXELS, RATE, SAMPLES, SEEDS, STEPS, bounded, check_bounds
+from maskvid.bounds import FRAMES, MUST_BE_SET, PIXELS, RATE, SAMPLES, SEEDS, STEPS, bounded, check_bounds
 from maskvid.errors import UserError
 
 NOISES = ("independent", "preserve", "lamp")
@@ -132,7 +130,7 @@ class Data(Clips):
 class BackboneConfig:
     """Arguments of `maskvid.model.Backbone`."""
 
-    path: str = bounded(MISSING, text=True)
+    path: str = bounded(MUST_BE_SET, text=True)
     config: str | None = None
     prediction_type: str | None = bounded(None, choices=PREDICTIONS)
     dtype: str = "float32"

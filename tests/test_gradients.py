@@ -1,17 +1,14 @@
 """Every trained parameter has a part in a training step, whatever is switched: DDP stops at one that has none."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from maskvid.clip import ClipBatch
 from maskvid.config import CONF
-from maskvid.method import MethodConfig
+from maskvid.method import REFERENCES, Method, Parts
 from maskvid.model import Backbone
-from maskvid.model.attention import REFERENCES
 from maskvid.prompt import Prompt, parse_prompt
 from maskvid.train import build_module
 from tests.backbones import tiny_unet
@@ -32,9 +29,8 @@ OTHERS = {
 
 def switches() -> list[str]:
     """Each setting of the method and of its U-Net alone, each method, each ablation: overrides with commas."""
-    found = [f"method.{key}=false" for key, value in vars(MethodConfig()).items() if value is True and key != "trained"]
-    written: Any = OmegaConf.to_container(OmegaConf.load(Path(CONF, "method", "maskvid.yaml")))
-    for key, value in written["unet"].items():
+    found = [f"method.{key}=false" for key, value in vars(Method()).items() if value is True and key != "trained"]
+    for key, value in vars(Parts()).items():
         for other in [str(not value).lower()] if isinstance(value, bool) else OTHERS[key]:
             found.append(f"method.unet.{key}={other}".replace(",", ",method.unet."))
     found.remove("method.unet.first_frame=denoised")  # refused, see tests/model/test_peers.py

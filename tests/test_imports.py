@@ -26,7 +26,7 @@ GROUND = {
     "files": {"errors"},
     "json_reading": {"errors"},
     "stopping": set[str](),
-    "method": {"bounds", "settings"},
+    "method": {"bounds", "errors", "settings"},
     "prompt": {"errors"},
     "seeds": set[str](),
     "settings": {"bounds", "errors"},
@@ -115,6 +115,20 @@ def faults(root: Path) -> list[str]:
 def test_no_room_looks_back():
     assert len(list(ROOT.rglob("*.py"))) > 50
     assert faults(ROOT) == []
+
+
+def test_below_the_programs_nothing_knows_of_configuration_files_or_the_trainer():
+    """The library is used without Hydra, OmegaConf and Lightning, which only these rooms may import."""
+    may = {*PROGRAMS, "callbacks", "config", "data", "entry", "help", "launch", "miniature", "module", "recordings"}
+    may |= {"reporting", "request", "sweep"}
+    found = {
+        (path.relative_to(ROOT).parts[0].removesuffix(".py"), name.partition(".")[0])
+        for path in ROOT.rglob("*.py")
+        for name in imports(path, ["maskvid"])
+    }
+    assert {
+        (room, name) for room, name in found if name in {"hydra", "lightning", "omegaconf"} and room not in may
+    } == set()
 
 
 def test_no_two_files_have_one_name():

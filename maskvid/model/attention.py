@@ -86,7 +86,6 @@ def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
 
 
 PICKS = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}
-REFERENCES = ("first", *PICKS)
 
 
 class SelfSteering(nn.Module):

@@ -13,9 +13,9 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from maskvid.errors import UserError
+from maskvid.method import Parts
 from maskvid.model import peers
 from maskvid.model.attention import (
-    REFERENCES,
     CrossAttentionProcessor,
     CrossSteering,
     SelfAttentionProcessor,
@@ -48,25 +48,7 @@ class InflatedUNet(nn.Module):
     Args:
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
         vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
-        first_frame: `clean` or `denoised`.
-        reference: Frames that give keys and values to self-attention: `self`, `first`, `first_self` or
-            `first_previous`.
-        self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first
-            step); None switches mask-guided self-attention off.
-        cross_attention_strength: Start of gamma_h in logits; None switches the bias of subject tokens off.
-        subject_branch: Whether the gated branch over the subject's tokens exists.
-        mask_input: Whether the mask enters behind `conv_in`, at full resolution.
-        mask_pyramid: Whether it also enters behind each spatial transformer, at four times that map's resolution.
-        first_frame_input: Whether the first frame's latents enter behind `conv_in`.
-        self_query: Whether self-attention trains a query projection.
-        cross_query: Whether cross-attention trains one.
-        temporal_attention: `compact` (ours), `full` (of the peers, see `maskvid.model.peers`) or None.
-        temporal_conv: `compact` (ours), `full` (LAMP's, beside every convolution but the last) or None.
-        temporal_words: Whether the compact temporal attention hears the subject's words.
-        rank: Of what is trained: projections are differences of this rank from the frozen ones, mask features pass
-            through so many channels, temporal layers are at most four (attention) and two times (convolution) as wide.
-            None trains whole copies and wider layers: at Stable Diffusion 1.5's shape 268 MiB, of rank 16 a fourteenth.
-        gradient_checkpointing: Trade time for memory in training.
+        parts: Fields of `maskvid.method.Parts`.
 
     Attributes:
         sees_masks: Whether any part takes masks; where none does, none should be given.
@@ -80,35 +62,13 @@ class InflatedUNet(nn.Module):
         unet: UNet2DConditionModel,
         *,
         vae_scale_factor: int,
-        first_frame: str = "clean",
-        reference: str = "first_self",
-        self_attention_strength: float | None = 16.0,
-        cross_attention_strength: float | None = 4.0,
-        subject_branch: bool = True,
-        mask_input: bool = True,
-        mask_pyramid: bool = True,
-        first_frame_input: bool = True,
-        self_query: bool = True,
-        cross_query: bool = False,
-        temporal_attention: str | None = "compact",
-        temporal_conv: str | None = "compact",
-        temporal_words: bool = False,
-        rank: int | None = None,
-        gradient_checkpointing: bool = False,
+        **parts: Any,
     ) -> None:
         super().__init__()
-        _choose("reference", reference, REFERENCES)
-        _choose("first_frame", first_frame, ("clean", "denoised"))
-        _choose("temporal_attention", temporal_attention, ("compact", "full", None))
-        _choose("temporal_conv", temporal_conv, ("compact", "full", None))
-        if first_frame == "denoised" and first_frame_input:
-            raise UserError(
-                "method.unet.first_frame_input=true: there is no clean frame with method.unet.first_frame=denoised; "
-                "set one of them otherwise."
-            )
+        has = Parts(**parts)
         self.unet = unet.requires_grad_(False)
         self.vae_scale_factor = vae_scale_factor
-        self.guide = Guide(first_steered=1 if first_frame == "clean" else 0)
+        self.guide = Guide(first_steered=1 if has.first_frame == "clean" else 0)
         self.steering = nn.ModuleDict()
         self._before = (dict(unet.attn_processors), unet.is_gradient_checkpointing)
         self._hooks: list[RemovableHandle] = []
@@ -118,20 +78,22 @@ class InflatedUNet(nn.Module):
             layer: SelfSteering | CrossSteering
             if name.endswith("attn1"):
                 layer = self._new(
-                    key, SelfSteering, attn, strength=self_attention_strength, query=self_query, rank=rank
+                    key, SelfSteering, attn, strength=has.self_attention_strength, query=has.self_query, rank=has.rank
                 )
-                processors[f"{name}.processor"] = SelfAttentionProcessor(layer, self.guide, reference=reference)
+                processors[f"{name}.processor"] = SelfAttentionProcessor(layer, self.guide, reference=has.reference)
             else:
                 layer = self._new(
-                    key, CrossSteering, attn, strength=cross_attention_strength, branch=subject_branch,
-                    query=cross_query, rank=rank,
+                    key, CrossSteering, attn, strength=has.cross_attention_strength, branch=has.subject_branch,
+                    query=has.cross_query, rank=has.rank,
                 )  # fmt: skip
                 processors[f"{name}.processor"] = CrossAttentionProcessor(layer, self.guide)
         unet.set_attn_processor(processors)
-        if mask_input:
-            conv_in = self._new("mask_input", MaskInput, unet.conv_in.out_channels, factor=vae_scale_factor, rank=rank)
+        if has.mask_input:
+            conv_in = self._new(
+                "mask_input", MaskInput, unet.conv_in.out_channels, factor=vae_scale_factor, rank=has.rank
+            )
             self._hook(unet.conv_in, _Hook(self.guide, conv_in, None))
-        if first_frame_input:
+        if has.first_frame_input:
             channels = unet.config.in_channels, unet.conv_in.out_channels
             first = self._new("first_frame_input", FirstFrameInput, *channels)
             self._hook(unet.conv_in, _FirstFrameHook(self.guide, first))
@@ -139,31 +101,30 @@ class InflatedUNet(nn.Module):
             if isinstance(block, Transformer2DModel):
                 channels, key = block.config.in_channels, name.replace(".", "-")
                 mask_layer = temporal_layer = None
-                if mask_pyramid:
-                    mask_layer = self._new(f"mask_input-{key}", MaskInput, channels, factor=4, rank=rank)
-                if "compact" in (temporal_attention, temporal_conv):
+                if has.mask_pyramid:
+                    mask_layer = self._new(f"mask_input-{key}", MaskInput, channels, factor=4, rank=has.rank)
+                if "compact" in (has.temporal_attention, has.temporal_conv):
                     temporal_layer = self._new(
                         f"temporal-{key}",
                         TemporalLayer,
                         channels,
-                        attention=temporal_attention == "compact",
-                        conv=temporal_conv == "compact",
+                        attention=has.temporal_attention == "compact",
+                        conv=has.temporal_conv == "compact",
                         groups=unet.config.norm_num_groups,
-                        text_width=unet.config.cross_attention_dim if temporal_words else None,
-                        rank=rank,
+                        text_width=unet.config.cross_attention_dim if has.temporal_words else None,
+                        rank=has.rank,
                     )
                 self._hook(block, _Hook(self.guide, mask_layer, temporal_layer))
-        if temporal_conv == "full":
+        if has.temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
                 companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
                 self._hook(conv, _PeerHook(self.guide, companion))
-        if temporal_attention == "full":
+        if has.temporal_attention == "full":
             for name, inner in peers.transformer_blocks(unet).items():
                 over_frames = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
                 self._hook(inner, _PeerHook(self.guide, over_frames))
-        self.sees_masks = mask_input or mask_pyramid or subject_branch
-        self.sees_masks |= self_attention_strength is not None or cross_attention_strength is not None
-        if gradient_checkpointing:
+        self.sees_masks = has.sees_masks
+        if has.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
 
     def _hook(self, module: nn.Module, hook: Callable[..., Any]) -> None:
@@ -307,12 +268,6 @@ class _FirstFrameHook:
         if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
             return None
         return out + self.layer(guide.first_frame, guide.masks, guide.num_frames).to(out.dtype)
-
-
-def _choose(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
-    if value not in choices:
-        known = ", ".join("null" if choice is None else choice for choice in choices)
-        raise UserError(f"method.unet.{name}={value!r}: choose one of {known}.")
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:
