@@ -88,8 +88,8 @@ MUTANTS = (
     Mutant(
         "unconditional_pass_blind",
         "maskvid/sampled.py",
-        "asked = empty if unconditional else batch",
-        "asked = replace(empty, masks=torch.zeros_like(batch.masks)) if unconditional else batch",
+        "asked = empty() if unconditional",
+        "asked = replace(empty(), masks=torch.zeros_like(batch.masks)) if unconditional",
         (PASSES,),
     ),
     Mutant(
@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "guidance_reversed",
         "maskvid/diffusion/sampling.py",
-        "unconditional + guidance_scale * (prediction - unconditional)",
-        "prediction + guidance_scale * (unconditional - prediction)",
+        "unconditional + guidance_scale * (conditional - unconditional)",
+        "conditional + guidance_scale * (unconditional - conditional)",
         (PASSES,),
     ),
     Mutant(
@@ -179,6 +179,27 @@ MUTANTS = (
         '{name: value.clone() for name, value in state_dict["average"].items()}',
         "{}",
         ("callbacks/test_ema.py::test_resume_is_exact_bit_for_bit",),
+    ),
+    Mutant(
+        "mask_guidance_reversed",
+        "maskvid/diffusion/sampling.py",
+        "(mask_scale - 1) * (conditional - denoise(latents, timestep, unknown=True))",
+        "(mask_scale - 1) * (denoise(latents, timestep, unknown=True) - conditional)",
+        ("test_guidance.py::test_mask_scale_goes_from_unknown_masks_to_the_masks_and_beyond",),
+    ),
+    Mutant(
+        "masks_never_forgotten",
+        "maskvid/module.py",
+        "torch.where(kept, batch.masks, UNKNOWN)",
+        "batch.masks",
+        ("test_guidance.py::test_training_forgets_the_masks_of_a_share_of_the_windows[1.0-unknown2]",),
+    ),
+    Mutant(
+        "difference_instead_of_sum",
+        "maskvid/model/low_rank.py",
+        "return frozen + trained(x) if isinstance",
+        "return trained(x) if isinstance",
+        ("model/test_low_rank.py::test_at_the_start_every_frame_is_the_2d_unets[sd1]",),
     ),
 )
 
