@@ -73,8 +73,9 @@ class MaskVidModule(LightningModule):
         gather(self.unet.unet, whole=False)
 
     def setup(self, stage: str) -> None:
-        """Move the frozen parts, which Lightning does not know of, to this rank's device."""
-        self.backbone.to(self.trainer.strategy.root_device)
+        """Move the frozen parts that are used, which Lightning does not know of, to this rank's device."""
+        painting = self.pipeline.sampling.first_frame != "given"
+        self.backbone.to(self.trainer.strategy.root_device, painting=painting)
         if self.method.noise.start == "inversion":
             self.pipeline.sources = self.trainer.datamodule.sources()  # type: ignore[attr-defined]
 

@@ -79,14 +79,15 @@ def text_config(tokenizer: CLIPTokenizer, width: int = TEXT_WIDTH) -> CLIPTextCo
     )
 
 
-def save_backbone(folder: Path, kind: str = "mini", seed: int = 0) -> Path:
-    """Write a Stable Diffusion (XL) folder with a VAE of factor 4 and return its path."""
+def save_backbone(folder: Path, kind: str = "mini", seed: int = 0, *, factor: int = 4) -> Path:
+    """Write a Stable Diffusion (XL) folder whose VAE has a factor, a power of two, and return its path."""
     unet = tiny_unet(kind, seed)
     tokenizer = byte_tokenizer()
+    levels = factor.bit_length()
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=(8,) * levels,
         layers_per_block=1,
         norm_num_groups=4,
         mid_block_add_attention=False,

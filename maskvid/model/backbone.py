@@ -210,8 +210,17 @@ class Backbone:
                 f"{clean_frames + 1} or more."
             )
 
-    def to(self, device: torch.device | str) -> Backbone:
-        """Move the frozen parts; called in `setup`, because Lightning moves only modules."""
+    def to(self, device: torch.device | str, *, painting: bool = True) -> Backbone:
+        """Move the frozen parts; called in `setup`, because Lightning moves only modules.
+
+        Args:
+            device: Where to.
+            painting: Whether pictures are painted from prompts; else only what clips are encoded and decoded by is
+                moved, since their prompts are embedded already. The U-Net goes with the module around it.
+        """
+        if not painting:
+            self.pipeline.vae.to(device)
+            return self
         self.pipeline.to(device)
         if self.controlled is not None:
             self.controlled.to(device)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from maskvid.errors import UserError
 from maskvid.model import Backbone, InflatedUNet
-from maskvid.prompt import parse_prompt
+from maskvid.prompt import Prompt, parse_prompt
 from tests.backbones import save_backbone
 from tests.single_file import save_single_file
 
@@ -172,3 +172,12 @@ def test_single_files_that_cannot_be_read_are_named(tmp_path):
     narrow = save_backbone(tmp_path / "mini", "mini")
     with pytest.raises(UserError, match="cannot be loaded by diffusers with backbone.config"):
         Backbone(str(save_single_file(folder, path)), config=str(narrow))
+
+
+def test_parts_that_nothing_asks_for_stay_where_they_are(tiny_backbone):
+    """A cache holds the prompts: on a GPU the text encoders would only take room."""
+    backbone = Backbone(str(tiny_backbone)).to("meta", painting=False)
+    assert backbone.pipeline.vae.device == torch.device("meta")
+    assert backbone.pipeline.text_encoder.device == torch.device("cpu")
+    assert backbone.encode_text([Prompt("a horse")])[0].device == torch.device("cpu")
+    assert Backbone(str(tiny_backbone)).to("meta").pipeline.text_encoder.device == torch.device("meta")
