@@ -1,10 +1,10 @@
 """Every kind of backbone, by the commands a user types: `python -m experiments.architectures.measure`.
 
 Builds folders of Stable Diffusion 1.5, 2.1 and XL of true architecture, but narrow, with random weights: as they are,
-in half precision, cut into shards, and as a single file. On each it tunes one step by the backbone's own numbers (frames,
-size, types), goes on, generates, makes a longer video, edits, exports, and loads the export in a fresh process. Judges
-and ControlNets, which are downloads, are left out, and a step samples a video: weights are random, and only that all of
-it works is looked at. Writes results.csv beside this file: what was run, its exit status and its seconds.
+in half precision, cut into shards, and as a single file. On each it tunes one step by the backbone's own numbers
+(frames, size, types), goes on, generates, makes a longer video, edits, exports, and loads the export in a new process.
+Judges and ControlNets, which are downloads, are left out, and one step samples a video: weights are random, and only
+that all of it works is looked at. Writes results.csv beside this file: what was run, its exit status and its seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tests.single_file import save_single_file
 
 HERE = Path(__file__).parent
 HORSE = "maskvid/assets/horse/validation/horse"
-KINDS = {"sd15": "sd1", "sd21": "sd2", "sdxl": "sdxl"}
+KINDS = {"sd15": ("sd1", 64), "sd21": ("sd2", 96), "sdxl": ("sdxl", 128)}
+"""Architecture, and size of the latents that it was trained on."""
 PROMPT = "prompt=[a horse] gallops"
 LOAD = """
 import sys, torch
@@ -40,8 +41,11 @@ assert len(video.frames[0]) == pipe.run.clips.num_frames
 
 def forms(kind: str, folder: Path) -> dict[str, list[str]]:
     """The overrides that name each form of a backbone, which is written first."""
-    plain = save_backbone(folder / "plain", KINDS[kind], factor=8)
+    architecture, size = KINDS[kind]
+    plain = save_backbone(folder / "plain", architecture, factor=8)
     pipeline = DiffusionPipeline.from_pretrained(plain)
+    pipeline.unet.register_to_config(sample_size=size)
+    pipeline.save_pretrained(plain)
     pipeline.save_pretrained(folder / "sharded", max_shard_size="200KB")
     pipeline.to(dtype=torch.float16).save_pretrained(folder / "half", variant="fp16")
     found = {
