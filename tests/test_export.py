@@ -96,6 +96,21 @@ def test_a_folder_in_use_is_refused_and_replaced_where_that_is_asked(run, tmp_pa
         export(configured("run=/nowhere"))
 
 
+@pytest.mark.parametrize("place", ["", "adapter"])
+def test_a_run_is_never_exported_over_itself(run, place):
+    before = sorted(path for path in run.rglob("*"))
+    with pytest.raises(UserError, match=r"out=.*: it is a run's own folder.*give another"):
+        export(configured(f"run={run}", f"out={run / place}", "overwrite=true"))
+    assert sorted(path for path in run.rglob("*")) == before
+
+
+def test_samples_that_no_export_wrote_stay(run, tmp_path):
+    (tmp_path / "mine" / "samples").mkdir(parents=True)
+    (tmp_path / "mine" / "samples" / "holiday.png").write_text("mine")
+    export(configured(f"run={run}", f"out={tmp_path / 'mine'}", "overwrite=true"))
+    assert (tmp_path / "mine" / "samples" / "holiday.png").exists()
+
+
 def test_nothing_is_uploaded_unless_that_is_asked(run, tmp_path, monkeypatch):
     sent = []
 

@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from maskvid import pretrain
-from maskvid.config import CONF
+from maskvid.config import CONF, STAGES
 from maskvid.miniature.stage import Stage
 from tests.miniature.conftest import random_pictures
 
@@ -65,3 +65,7 @@ def test_an_unknown_stage_is_one_line_and_status_one(tmp_path):
     assert done.returncode == 1
     assert "stage='vea'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_stages_that_may_be_named_are_those_that_there_are():
+    assert STAGES == (*pretrain.STAGES, "all")
