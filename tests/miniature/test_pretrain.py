@@ -68,4 +68,4 @@ def test_an_unknown_stage_is_one_line_and_status_one(tmp_path):
 
 
 def test_the_stages_that_may_be_named_are_those_that_there_are():
-    assert STAGES == (*pretrain.STAGES, "all")
+    assert (*pretrain.STAGES, "all") == STAGES
