@@ -1,10 +1,10 @@
 """How small an adapter may be, and how freely masks steer: `python -m experiments.low_rank.measure`.
 
-Tunes the horse with ranks 16, 8 and 4 (`method.unet.rank`), one thread each, and sets beside them the whole projections
-of `experiments/horse`; scores the 24 test clips, those of rank 16 also at other `sampling.mask_scale`. Finished runs
+Tunes the horse with ranks 16 and 8 (`method.unet.rank`), one thread each, and sets beside them the whole projections of
+`experiments/horse`; scores the 24 test clips, those of rank 16 also at other `sampling.mask_scale`. Finished runs
 stay under runs/low_rank and are not repeated: several processes may take a seed each, and a last call makes tables.
 Writes beside this file ranks.csv and ranks.md (a row for each rank and set), mask_scale.csv and mask_scale.md (for
-each scale and set), and sizes.md (the adapter of each rank at Stable Diffusion 1.5's shape, counted).
+each scale and set), strips.png, and sizes.md (the adapter of each rank at Stable Diffusion 1.5's shape, counted).
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ import argparse
 import csv
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from PIL import Image
 
 from experiments.study import HEADLINES, Row, evaluate, tune, write_rows, write_table
 from maskvid.files import atomic_write
+from maskvid.media.strips import contact_sheet
+from maskvid.media.writing import write_png
 from maskvid.model import InflatedUNet
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/low_rank")
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
-RANKS = (16, 8, 4)
+RANKS = (16, 8)
 SCALES = (0.5, 1.0, 1.5, 2.0)
 COLUMNS = tuple(name for name in HEADLINES if name != "frame_consistency_adjacent")
+SHOWN = ("unseen/videos_cow-001", "unseen/videos_zebra-007")
+LABEL = 24  # rows of a strip's label
 SD15 = {"cross_attention_dim": 768, "attention_head_dim": 8, "block_out_channels": (320, 640, 1280, 1280)}
 
 
@@ -57,14 +63,29 @@ def sizes() -> list[Row]:
     return rows
 
 
+def sheet(run: Path) -> np.ndarray:
+    """The clips of `SHOWN` by each mask scale, under one another."""
+    rows = []
+    for clip in SHOWN:
+        for scale in SCALES:
+            [path] = run.glob(f"mask_scale-{scale:g}/samples/*/{clip}.png")
+            both = np.asarray(Image.open(path).convert("RGB"))  # the real clip above what was made
+            made = both[both.shape[0] // 2 + LABEL :]
+            rows.append((f"{clip.partition('_')[2]}, mask_scale={scale:g}", made[::3, ::3]))
+    return contact_sheet(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--finished", action="store_true", help="tune nothing: tables of the runs that are finished")
     options = parser.parse_args()
     by_rank, by_scale = whole(options.seeds), list[Row]()
     for seed in options.seeds:
         for rank in RANKS:
             run = RUNS / f"rank-{rank}-{seed}"
+            if options.finished and not (run / "adapter" / "adapter.json").exists():
+                continue
             tune(run, f"seed={seed}", f"method.unet.rank={rank}", "threads=1")
             for scale in SCALES if rank == RANKS[0] else (1.0,):
                 for name, found in scored(run, scale).items():
@@ -77,6 +98,7 @@ def main() -> None:
     for table, rows, by in (("ranks", by_rank, ("set", "rank")), ("mask_scale", by_scale, ("set", "mask_scale"))):
         write_rows(HERE / f"{table}.csv", rows)
         write_table(HERE / f"{table}.md", rows, by=by, columns=COLUMNS)
+    write_png(HERE / "strips.png", sheet(RUNS / f"rank-{RANKS[0]}-{options.seeds[0]}"))
     lines = ["| rank | weights, million | file, MiB |", "|---|---|---|"]
     lines += [f"| {row['rank']} | {int(str(row['weights'])) / 1e6:.2f} | {row['file_mib']:.1f} |" for row in sizes()]
     with atomic_write(HERE / "sizes.md") as path:
