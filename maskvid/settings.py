@@ -248,7 +248,7 @@ class Sampling:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 is off.
         mask_scale: The same of the masks: below 1 the foreground is freer, above it keeps to them more closely; 0
-            leaves them out where `guidance_scale` is 1. Meant for models tuned with `method.mask_dropout`.
+            leaves them out where `guidance_scale` is 1. See experiments/low_rank.
         adain_fraction: Share of the last steps in which frames take the first frame's statistics, foreground and
             background apart where masks are used; 0 is off.
         first_frame: `given` (the clip's own), `text_to_image` (painted by the 2-D backbone from the prompt) or

@@ -1,7 +1,7 @@
 """How small an adapter may be, and how freely masks steer: `python -m experiments.low_rank.measure`.
 
-Tunes the horse with ranks 16 and 8 (`method.unet.rank`), one thread each, and sets beside them the whole projections of
-`experiments/horse`; scores the 24 test clips, those of rank 16 also at other `sampling.mask_scale`. Finished runs
+Tunes the horse with ranks 16, 8 and 4 (`method.unet.rank`), one thread each, and sets beside them the whole projections
+of `experiments/horse`; scores the 24 test clips, those of rank 16 also at other `sampling.mask_scale`. Finished runs
 stay under runs/low_rank and are not repeated: several processes may take a seed each, and a last call makes tables.
 Writes beside this file ranks.csv and ranks.md (a row for each rank and set), mask_scale.csv and mask_scale.md (for
 each scale and set), strips.png, and sizes.md (the adapter of each rank at Stable Diffusion 1.5's shape, counted).
@@ -27,7 +27,7 @@ from maskvid.model import InflatedUNet
 HERE = Path(__file__).parent
 RUNS = Path("runs/low_rank")
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
-RANKS = (16, 8)
+RANKS = (16, 8, 4)
 SCALES = (0.5, 1.0, 1.5, 2.0)
 COLUMNS = tuple(name for name in HEADLINES if name != "frame_consistency_adjacent")
 SHOWN = ("unseen/videos_cow-001", "unseen/videos_zebra-007")
@@ -78,14 +78,11 @@ def sheet(run: Path) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--finished", action="store_true", help="tune nothing: tables of the runs that are finished")
     options = parser.parse_args()
     by_rank, by_scale = whole(options.seeds), list[Row]()
     for seed in options.seeds:
         for rank in RANKS:
             run = RUNS / f"rank-{rank}-{seed}"
-            if options.finished and not (run / "adapter" / "adapter.json").exists():
-                continue
             tune(run, f"seed={seed}", f"method.unet.rank={rank}", "threads=1")
             for scale in SCALES if rank == RANKS[0] else (1.0,):
                 for name, found in scored(run, scale).items():
