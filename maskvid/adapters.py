@@ -171,6 +171,8 @@ class Steered:
             self.steer(run)
         except UserError:
             self._adapters = before
+            if before:
+                self.steer(self.run)
             raise
 
     def set_adapters(self, names: Sequence[str], weights: Sequence[float]) -> None:
@@ -210,15 +212,19 @@ class Steered:
         Raises:
             UserError: An adapter does not fit, or first frames are to be led by a ControlNet that is not there.
         """
-        if self._inflated is not None:
-            self._inflated.restore()
         frozen = self.backbone
         if run.sampling.first_frame == "controlnet" and frozen.controlled is None:
             raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
+        if self._inflated is not None:
+            self._inflated.restore()
         inflated = InflatedUNet(frozen.unet, vae_scale_factor=frozen.vae_scale_factor, **asdict(run.method.unet))
-        if self._adapters:
-            folders, shares = zip(*self._adapters.values(), strict=True)
-            load_weights(inflated, folders, shares)
+        try:
+            if self._adapters:
+                folders, shares = zip(*self._adapters.values(), strict=True)
+                load_weights(inflated, folders, shares)
+        except UserError:
+            inflated.restore()  # the U-Net is never left altered by what does not fit
+            raise
         schedule = frozen.scheduler.config
         self.register_modules(scheduler=make_scheduler(run.scheduler.name, schedule=schedule, **run.scheduler.settings))
         self._inflated, self._run = inflated.eval(), run

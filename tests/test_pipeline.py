@@ -277,6 +277,22 @@ def test_an_adapter_of_another_backbone_is_refused_and_the_former_stays(pipe, ru
     assert torch.equal(made(pipe, masks), video)
 
 
+def test_a_damaged_adapter_leaves_the_unet_as_it_was(pipe, run, other, masks, tiny_backbone, tmp_path):
+    video = made(pipe, masks)
+    shutil.copytree(other / "adapter", tmp_path / "bad")
+    weights = tmp_path / "bad" / "adapter.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8] + b"\x01" * 8)
+    with pytest.raises(UserError, match="not what adapter.json belongs to"):
+        pipe.load_adapter(tmp_path / "bad")
+    assert torch.equal(made(pipe, masks), video)
+    plain = MaskVidPipeline(**StableDiffusionPipeline.from_pretrained(tiny_backbone, safety_checker=None).components)
+    before = dict(plain.unet.attn_processors)
+    with pytest.raises(UserError, match="not what adapter.json belongs to"):
+        plain.load_adapter(tmp_path / "bad")
+    assert plain.unet.attn_processors == before
+    assert not any(module._forward_hooks for module in plain.unet.modules())
+
+
 def test_saved_and_loaded_in_another_process_it_gives_the_same_latents(pipe, masks, tmp_path):
     latents = made(pipe, masks, output_type="latent")
     pipe.save_pretrained(tmp_path / "saved")
