@@ -94,3 +94,10 @@ class Method:
     mask_dropout: float = bounded(0.0, low=0, high=1)
     foreground_weight: float = bounded(0.0, low=0)
     trained: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what would be ignored."""
+        if self.mask_dropout and not self.unet.sees_masks:
+            raise UserError(
+                f"method.mask_dropout={self.mask_dropout}: the method sees no masks to leave out; set it to 0."
+            )

@@ -46,10 +46,12 @@ class Sampled(Steered):
             sampling: Fields of `Sampling`; None keeps this one's.
 
         Raises:
-            UserError: A value is out of range, or the scheduler is none whose noise a seed decides.
+            UserError: A value is out of range or has no effect, or the scheduler is none whose noise a seed decides.
         """
         if type(self.scheduler).__name__ not in SAMPLERS:
             raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
+        if sampling.get("mask_scale") not in (None, 1) and not self.inflated.sees_masks:
+            raise UserError(f"mask_scale={sampling['mask_scale']}: the run's method sees no masks; leave it out.")
         other = copy.copy(self)
         other.sampling = replace(self.sampling, **{name: one for name, one in sampling.items() if one is not None})
         other.seed = self.seed if seed is None else seed
@@ -131,9 +133,8 @@ class Sampled(Steered):
         Raises:
             UserError: See `check_length`.
         """
-        self.check_length(batch.masks.shape[1], carry=carry)
-
-        window = self.run.clips.num_frames
+        num_frames, window = batch.masks.shape[1], self.run.clips.num_frames
+        self.check_length(num_frames, carry=carry)
 
         def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
             part = replace(batch, masks=batch.masks[:, indices])
@@ -143,7 +144,6 @@ class Sampled(Steered):
             known = clean[:, : self.inflated.clean_frames] if is_first else clean
             return self._sample(part, known, noise, *place, after_step=after_step)
 
-        num_frames = batch.masks.shape[1]
         shared = self._shared(replace(batch, masks=batch.masks[:, :window]), first_frame)
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
             yield self.decode(latents)

@@ -68,3 +68,14 @@ def test_text2video_zero_has_noise_of_its_own_however_few_steps_are_sampled(over
     first = torch.zeros(1, 4, 8, 12)
     starts = [pipe.asked(seed=seed).start(batch, first) for seed in (1, 2)]
     assert not torch.allclose(starts[0], starts[1])
+
+
+def test_what_masks_would_do_is_refused_where_none_are_seen(overrides, tmp_path):
+    with pytest.raises(UserError, match="mask_dropout=0.5: the method sees no masks"):
+        train(configure(overrides, f"run_dir={tmp_path / 'never'}", "method=lamp", "method.mask_dropout=0.5"))
+    run = tmp_path / "lamp"
+    train(configure(overrides, f"run_dir={run}", "method=lamp", "trainer.max_steps=1", "data.validation=null"))
+    pipe = MaskVidPipeline.from_pretrained(run)
+    assert pipe.asked(mask_scale=1.0).sampling.mask_scale == 1
+    with pytest.raises(UserError, match="mask_scale=2.0: the run's method sees no masks"):
+        pipe("[a fox] runs", torch.ones(3, 32, 48), mask_scale=2.0)

@@ -22,7 +22,6 @@ import maskvid.masks.given
 import maskvid.pipeline
 from maskvid import MaskVidPipeline
 from maskvid.errors import UserError
-from maskvid.model.backbone import place_of
 from maskvid.train import train
 from tests.runs import configure
 
@@ -341,17 +340,24 @@ def test_it_is_pushed_to_the_hub_whole(pipe, masks, tmp_path, monkeypatch):
     assert torch.equal(made(loaded, masks, output_type="latent"), latents)
 
 
-def test_parts_that_wait_elsewhere_make_the_same_video(run, pipe, masks):
+def test_parts_that_wait_elsewhere_make_the_same_video(run, pipe, masks, monkeypatch):
     """diffusers moves each part to the device just while it computes; here that is the same one, by the same hooks."""
     video = made(pipe, masks)
     offloaded = MaskVidPipeline.from_pretrained(run)
     offloaded.set_progress_bar_config(disable=True)
     offloaded.enable_model_cpu_offload(device="cpu")
     assert torch.equal(made(offloaded, masks), video)
-    moved = offloaded.vae._hf_hook.execution_device
-    offloaded.vae._hf_hook.execution_device = torch.device("meta")  # inputs go where a part computes, not where it lies
-    assert place_of(offloaded.vae) == torch.device("meta")
-    offloaded.vae._hf_hook.execution_device = moved
+    # Inputs go where a part computes, not where it lies.
+    seen = []
+
+    def decode(latents):
+        seen.append(latents.device)
+        return SimpleNamespace(sample=torch.zeros(1, 3, 32, 48))
+
+    monkeypatch.setattr(offloaded.vae, "decode", decode)
+    monkeypatch.setattr(offloaded.vae._hf_hook, "execution_device", torch.device("meta"))
+    offloaded.backbone.decode_latents(torch.zeros(1, 4, 8, 12))
+    assert seen == [torch.device("meta")]
 
 
 def test_masks_have_a_guidance_of_their_own(pipe, masks):
