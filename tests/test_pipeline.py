@@ -337,6 +337,7 @@ def test_it_is_pushed_to_the_hub_whole(pipe, masks, tmp_path, monkeypatch):
     pipe.push_to_hub("somebody/horse")
     monkeypatch.setattr("maskvid.adapters.snapshot_download", lambda name, **_: str(tmp_path / name))
     loaded = MaskVidPipeline.from_pretrained("somebody/horse")
+    assert loaded.backbone.path == str(tmp_path / "somebody" / "horse")  # not where the run's lies
     assert torch.equal(made(loaded, masks, output_type="latent"), latents)
 
 
