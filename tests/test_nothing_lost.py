@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 
 from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.errors import UserError
@@ -241,8 +242,13 @@ def test_earlier_rows_stay_up_to_the_step_that_is_gone_on_from(tmp_path):
 
 
 def test_what_ends_in_an_error_is_said_to_weights_and_biases(overrides, tmp_path, monkeypatch):
-    codes = []
-    monkeypatch.setattr("wandb.finish", lambda exit_code=None: codes.append(exit_code))
+    codes, finish = [], wandb.finish
+
+    def finished(exit_code=None):
+        codes.append(exit_code)
+        finish(exit_code)  # or the next test in this process would go on with this run
+
+    monkeypatch.setattr("wandb.finish", finished)
     fails = "+callbacks.fails={_target_: tests.failing.FailAt, step: 1}"
     for more in ([fails], []):
         arguments = [entry for entry in without_sets(overrides) if not entry.startswith("logger=")]
