@@ -112,15 +112,19 @@ class Puppet:
         """Points (n, 3) in the world whose hull holds the animal as placed."""
         return np.concatenate([p @ self.data.xmat[i].reshape(3, 3).T + self.data.xpos[i] for i, p in self._points])
 
-    def foot_heights(self) -> dict[str, float]:
-        """Height of the lowest point of each leg above the ground, metres."""
+    def feet(self) -> dict[str, np.ndarray]:
+        """The lowest point (3,) of each leg in the world, metres."""
         lowest = {}
         for body, points in self._points:
             name = self.model.body(body).name
             if name.endswith("_lower"):
                 world = points @ self.data.xmat[body].reshape(3, 3).T + self.data.xpos[body]
-                lowest[name[:2]] = float(world[:, 2].min())
+                lowest[name[:2]] = world[world[:, 2].argmin()]
         return lowest
+
+    def foot_heights(self) -> dict[str, float]:
+        """Height of the lowest point of each leg above the ground, metres."""
+        return {leg: float(point[2]) for leg, point in self.feet().items()}
 
     def view(self, camera: Camera) -> View:
         """Render which part is seen at each pixel, and its depth."""
