@@ -16,7 +16,15 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.method import Method
-from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, ExportConfig, GenerateConfig, ReportConfig
+from maskvid.requestable import (
+    DashboardConfig,
+    DrawConfig,
+    EditConfig,
+    EvaluateConfig,
+    ExportConfig,
+    GenerateConfig,
+    ReportConfig,
+)
 from maskvid.settings import BackboneConfig, BackbonePreset, Data, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
@@ -135,6 +143,7 @@ def register() -> None:
     store.store(name="generate_schema", node=GenerateConfig)
     store.store(name="edit_schema", node=EditConfig)
     store.store(name="evaluate_schema", node=EvaluateConfig)
+    store.store(name="draw_schema", node=DrawConfig)
     store.store(name="report_schema", node=ReportConfig)
     store.store(name="export_schema", node=ExportConfig)
     store.store(name="dashboard_schema", node=DashboardConfig)

@@ -119,7 +119,7 @@ def check_keys(config: DictConfig, place: str = "") -> None:
             check_keys(node, f"{place}{key}.")
 
 
-TEXTS = ("prompt", "source_prompt")
+TEXTS = ("prompt", "source_prompt", "text")
 """Keys whose values are words, never lists, numbers or choices of Hydra's, unless they are quoted already."""
 
 
@@ -196,6 +196,11 @@ def print_error(message: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", escape(message))
 
 
+def print_warning(message: str) -> None:
+    """Print to standard error what a person should know who may go on all the same."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print("[bold yellow]note:[/]", escape(message))
+
+
 @contextmanager
 def mistakes_told() -> Iterator[None]:
     """Turn a user's mistake into one message and status 1, a signal into a sentence; the rest keeps its traceback."""
@@ -211,8 +216,16 @@ def mistakes_told() -> Iterator[None]:
         sys.exit(1)
 
 
-def run(main: Callable[[], Any]) -> None:
-    """What `python -m maskvid.PROGRAM` does: arguments are taken as they are typed, Hydra's errors told as ours."""
+def run(main: Callable[[], Any], *, bare: str | None = None) -> None:
+    """What `python -m maskvid.PROGRAM` does: arguments are taken as they are typed, Hydra's errors told as ours.
+
+    Args:
+        main: Hydra's entry.
+        bare: The key of an argument that is typed alone, without `key=`.
+    """
+    if bare is not None:
+        alone = ["=" not in word and word[:1] not in "-+~" for word in sys.argv[1:]]
+        sys.argv[1:] = [f"{bare}={word}" if named else word for word, named in zip(sys.argv[1:], alone, strict=True)]
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints what goes wrong before it comes here
     sys.argv[1:] = quote_values(sys.argv[1:])
     with mistakes_told():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import math
 import os
@@ -144,6 +145,22 @@ def file_name(name: str, *, longest: int = 120) -> str:
     if plain == name and len(plain.encode()) <= longest:
         return plain
     return f"{short}-{zlib.crc32(name.encode(errors='replace')):08x}"
+
+
+def unused(folder: str | Path, name: str, end: str, *, overwrite: bool = False) -> Path:
+    """A path in a folder that is not taken, by a number behind the name; with `overwrite` the name itself.
+
+    Args:
+        folder: It need not exist.
+        name: See `file_name`.
+        end: What stands behind the number: the suffix, or more.
+        overwrite: Whether what is there may be replaced.
+    """
+    for number in itertools.count(1):
+        path = Path(folder) / f"{name}{f'-{number}' if number > 1 else ''}{end}"
+        if overwrite or not path.exists():
+            return path
+    raise AssertionError("there are always further numbers")
 
 
 def expanded(path: str | Path) -> Path:

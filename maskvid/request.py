@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from maskvid.description import Description
 from maskvid.devices import device_of
 from maskvid.entry import check_config, refuse_given
 from maskvid.errors import UserError
-from maskvid.files import check_output, clear_temporaries, file_name
+from maskvid.files import check_output, clear_temporaries, file_name, unused
 from maskvid.inputs import picture_given
 from maskvid.media.regular import is_folder
 from maskvid.model import Backbone
@@ -178,12 +177,7 @@ def video_path(config: DictConfig, index: int, text: str, *, end: str = "") -> P
     """
     words, masks = (re.sub(r"[\W_]+", "-", part).strip("-") for part in (text.lower(), Path(config.masks).stem))
     name = file_name(f"{index:02d}-{words[:60]}-{masks[:40]}", longest=160)
-    folder = output_folder(config)
-    for number in itertools.count(1):
-        path = folder / f"{name}{f'-{number}' if number > 1 else ''}{end}.mp4"
-        if config.overwrite or not path.exists():
-            return path
-    raise AssertionError("there are always further numbers")
+    return unused(output_folder(config), name, f"{end}.mp4", overwrite=config.overwrite)
 
 
 def output_folder(config: DictConfig) -> Path:

@@ -214,6 +214,35 @@ class EvaluateConfig:
 
 
 @dataclass
+class DrawConfig:
+    """Root of `python -m maskvid.draw`.
+
+    Attributes:
+        drawing: JSON or YAML file, see `maskvid.masks.draw.drawing`; the key may be left out.
+        text: A sentence in its place, see `maskvid.masks.draw.sentence`.
+        frames: Of a sentence; null gives each gait its natural speed.
+        fps: Frames a second of a sentence.
+        height: Rows; null is the drawing's, of a sentence 320.
+        width: Columns; null is the drawing's, of a sentence 480.
+        format: `npz` (objects apart where there are several), `mp4`, `png` (a folder) or `davis` (object numbers).
+        like: Folder of triples that a run was tuned on, for what is said of speed and size; null says nothing of them.
+        out: Folder for the files.
+        overwrite: Whether files of the same name are replaced; else the new ones get a number.
+    """
+
+    drawing: str | None = bounded(None, text=True)
+    text: str | None = bounded(None, text=True)
+    frames: int | None = bounded(None, low=2, high=FRAMES)
+    fps: float = bounded(8.0, above=0, high=RATE)
+    height: int | None = bounded(None, low=8, high=PIXELS)
+    width: int | None = bounded(None, low=8, high=PIXELS)
+    format: str = bounded("npz", choices=("npz", "mp4", "png", "davis"))
+    like: str | None = bounded("assets://horse/train", text=True)
+    out: str = bounded("drawn", text=True)
+    overwrite: bool = False
+
+
+@dataclass
 class ReportConfig:
     """Root of `python -m maskvid.report`.
 

@@ -62,7 +62,7 @@ ROOMS = {
     "request": {"config", "data", "description", "entry", "inputs", "media", "model", "pipeline", "train"},
     "recordings": {"data", "masks", "media"},
 }
-PROGRAMS = {"dashboard", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
+PROGRAMS = {"dashboard", "draw", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
 ALLOWED = {
     "__init__": {"pipeline"},  # when it is asked for

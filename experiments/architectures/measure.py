@@ -74,7 +74,7 @@ def commands(kind: str, overrides: list[str], run: Path) -> dict[str, list[str]]
         "tune a step": [*train, "trainer.max_steps=1"],
         "go on": [*train, "trainer.max_steps=2", "ckpt_path=auto"],
         "generate": ["maskvid.generate", *ask],
-        "longer": ["maskvid.generate", *ask, "num_frames=20"],
+        "longer": ["maskvid.generate", *ask, "num_frames=20", "mask_fps=8"],
         "edit": ["maskvid.edit", *ask, f"source={video}"],
         "export": ["maskvid.export", f"run={run}"],
         "load": [LOAD, str(run / "export"), path, f"{HORSE}/masks/horse-000.npz"],

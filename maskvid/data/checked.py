@@ -18,7 +18,7 @@ from rich.text import Text
 from maskvid.data.triples import Triple, read_triples
 from maskvid.errors import UserError
 from maskvid.masks.faults import mask_faults
-from maskvid.masks.read import iter_masks
+from maskvid.masks.read import iter_masks, mask_times
 from maskvid.masks.stack import MaskStack
 from maskvid.media.frames import measure
 from maskvid.media.pictures import frame_number, images_in
@@ -195,7 +195,7 @@ def _following(triple: Triple, times: np.ndarray | None, masks: MaskStack, reaso
     """One mask for each frame of the video, where both say how long they last."""
     assert triple.mask is not None
     try:
-        other = frame_times(triple.mask, len(masks))
+        other = mask_times(triple.mask, len(masks))
     except UserError as error:
         reasons.append(str(error))
         return masks

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from maskvid.errors import UserError
+from maskvid.json_reading import read_json
 from maskvid.media.arrays import ARRAY_SUFFIXES, find_stack, pictures
 from maskvid.media.container import decoded, open_video
 from maskvid.media.frames import frame_count
 from maskvid.media.pictures import IMAGE_SUFFIXES, images_in, page, pages, sixteen_bits
 from maskvid.media.regular import is_folder
-from maskvid.media.rle import RLE_SUFFIX, read_runs
+from maskvid.media.rle import LARGEST, RLE_SUFFIX, read_runs
+from maskvid.media.times import frame_times
+
+if TYPE_CHECKING:
+    from maskvid.masks.draw import Drawing
 
 VOID = 255
 """Number of an indexed picture that says "not annotated" (PASCAL VOC, YouTube-VOS): no foreground."""
@@ -28,13 +34,13 @@ _BY_SUM = np.clip(np.rint((np.arange(766) / 3 - _CODEC_HAZE) * 255 / (255 - 2 * 
 
 
 def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterator[np.ndarray]:
-    """Yield the masks of a video, a picture folder, a picture, an npz or npy file or COCO's run lengths, one at a time.
+    """Yield the masks of a video, a picture folder, a picture, an npz or npy file, a drawing or COCO's run lengths.
 
-    Videos and grey pictures are read by their brightness. Indexed pictures whose colours are black and white as well;
-    others (DAVIS) hold object numbers: every number above 0 is foreground, but for 255, which means "not annotated".
-    Of pictures with an alpha channel that varies, that channel is the mask. Whatever has 1 as its largest value is
-    taken as 0/1. An npz array is the one named `masks`, or else the first that is not `fps`; (f, k, h, w) are k
-    objects.
+    One at a time. A drawing (`maskvid.masks.draw`) is a `.yaml` file, or a `.json` file that holds a mapping. Videos
+    and grey pictures are read by their brightness. Indexed pictures whose colours are black and white as well; others
+    (DAVIS) hold object numbers: every number above 0 is foreground, but for 255, which means "not annotated". Of
+    pictures with an alpha channel that varies, that channel is the mask. Whatever has 1 as its largest value is taken
+    as 0/1. An npz array is the one named `masks`, or else the first that is not `fps`; (f, k, h, w) are k objects.
 
     Args:
         path: Of the masks.
@@ -47,7 +53,12 @@ def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterato
         UserError: Missing or unreadable source, values outside the range, or pictures of different sizes.
     """
     folder, suffix = is_folder(path), path.suffix.lower()
-    if folder or suffix in IMAGE_SUFFIXES:
+    if not folder and (drawing := drawing_in(path)) is not None:
+        from maskvid.masks.draw import draw_objects
+
+        for layers in draw_objects(drawing):
+            yield _joined(layers, objects, path)
+    elif folder or suffix in IMAGE_SUFFIXES:
         yield from _picture_masks(path, objects, folder=folder)
     elif suffix in ARRAY_SUFFIXES:
         yield from _array_masks(path, objects)
@@ -171,6 +182,27 @@ def _refuse_objects(objects: Collection[int] | None, path: Path) -> None:
         )
 
 
+def drawing_in(path: Path) -> Drawing | None:
+    """The drawing that a file is, None where it is none.
+
+    Raises:
+        UserError: It is one that cannot be read.
+    """
+    from maskvid.masks.draw.notation import YAML_SUFFIXES, parse_drawing, read_drawing  # drawings read masks themselves
+
+    suffix = path.suffix.lower()
+    if suffix in YAML_SUFFIXES:
+        return read_drawing(path)
+    found = read_json(path, largest=LARGEST) if suffix == RLE_SUFFIX else None
+    return parse_drawing(found, path) if isinstance(found, dict) else None
+
+
+def mask_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarray | None:
+    """When masks are shown, see `maskvid.media.times.frame_times`; a drawing says its frame rate."""
+    drawing = None if fps is not None or is_folder(path) else drawing_in(path)
+    return frame_times(path, count, fps=fps if drawing is None else drawing.fps)
+
+
 def count_masks(path: Path) -> int:
     """How many masks `iter_masks` yields, without reading them where that is known.
 
@@ -178,6 +210,8 @@ def count_masks(path: Path) -> int:
         UserError: Missing or unreadable source.
     """
     suffix = path.suffix.lower()
+    if not is_folder(path) and (drawing := drawing_in(path)) is not None:
+        return drawing.frames
     if is_folder(path) or suffix not in {*IMAGE_SUFFIXES, *ARRAY_SUFFIXES, RLE_SUFFIX}:
         return frame_count(path)
     if suffix in ARRAY_SUFFIXES:

@@ -11,10 +11,10 @@ import torch
 from maskvid.errors import UserError
 from maskvid.files import expanded
 from maskvid.masks.faults import mask_faults
-from maskvid.masks.read import count_masks, iter_masks
+from maskvid.masks.read import count_masks, iter_masks, mask_times
 from maskvid.media.pictures import IMAGE_SUFFIXES
 from maskvid.media.resample import pick
-from maskvid.media.times import covered, frame_times, rate_of, shown_at
+from maskvid.media.times import covered, rate_of, shown_at
 from maskvid.settings import MAX_FOREGROUND
 
 
@@ -30,9 +30,9 @@ def read_masks(
 ) -> torch.Tensor:
     """Read the masks of a video, from whatever `iter_masks` reads.
 
-    A single picture is held for all frames. Of masks that say their frame rate (videos, and npz files with a number
-    named `fps`) the one is taken that is shown at each frame's time; of others each stands for one frame. Masks beyond
-    the last frame are left out with a warning. The aspect ratio is kept by a centre crop.
+    A single picture is held for all frames. Of masks that say their frame rate (videos, drawings, and npz files with a
+    number named `fps`) the one is taken that is shown at each frame's time; of others each stands for one frame. Masks
+    beyond the last frame are left out with a warning. The aspect ratio is kept by a centre crop.
 
     Args:
         path: Source of the masks, white is foreground.
@@ -55,7 +55,7 @@ def read_masks(
     if count == 1 and path.suffix.lower() in IMAGE_SUFFIXES:
         chosen = np.zeros(len(at), int)
     else:
-        times = frame_times(path, count, fps=mask_fps)
+        times = mask_times(path, count, fps=mask_fps)
         if times is None and clock is not None and count != len(clock):
             raise UserError(
                 f"masks={path} has {count} frames for the clip's {len(clock)} and does not say its frame rate; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,8 @@ def draw_masks(drawing: Drawing) -> np.ndarray:
         uint8 (f, h, w), 255 is foreground: all objects together, less what occluders hide.
 
     Examples:
-        >>> drawing = Drawing(frames=8, objects=[{"shape": "horse", "keys": [{"at": 0, "x": 0.1}, {"at": 7, "x": 0.9}]}])
-        >>> draw_masks(drawing).shape
+        >>> horse = {"shape": "horse", "keys": [{"at": 0, "x": 0.1}, {"at": 7, "x": 0.9}]}
+        >>> draw_masks(Drawing(frames=8, objects=[horse])).shape
         (8, 320, 480)
     """
     return np.stack([objects.max(axis=0) for objects in draw_objects(drawing)])
@@ -39,20 +38,25 @@ def draw_objects(drawing: Drawing) -> Iterator[np.ndarray]:
         UserError: A file that it names cannot be read, or the library lacks what it asks for.
     """
     height, width = drawing.size
-    lines, forms = [], []
+    at = np.arange(drawing.frames, dtype=float)
+    actors = []
     for index, one in enumerate(drawing.objects):
         try:
-            lines.append(timeline(one, drawing.frames, width / height))
-            forms.append(_forms(one, lines[-1], drawing))
+            line = timeline(one, drawing.frames, width / height)
+            actors.append((one, line, _forms(one, line, drawing), morphs(one, at)))
         except UserError as error:
             raise UserError(f"objects[{index}]: {error}") from error
     for frame in range(drawing.frames):
         seen = np.ones((height, width), np.float32)  # the share of each pixel that nothing stands before
         layers = []
-        for one, line, form in reversed(list(zip(drawing.objects, lines, forms, strict=True))):
-            covered = _covered(line, form[frame], frame, (height, width))
+        for one, line, forms, stages in reversed(actors):
+            before, after, share = stages[frame]
+            form = between(forms[id(before)][frame], forms[id(after)][frame], share)
+            covered = _covered(line, form, frame, (height, width))
             if not one.occluder:
                 layers.append(np.rint(covered * seen * 255).astype(np.uint8))
+                # the edge of a foreground belongs to what is behind it as well, or their union would have a seam
+                covered = covered >= 1
             seen = seen * (1 - covered)
         yield np.stack(layers[::-1])
 
@@ -67,23 +71,16 @@ def _covered(line: Timeline, form: Form, frame: int, size: tuple[int, int]) -> n
     return coverage(form, size, placing)
 
 
-def _forms(one: Object, line: Timeline, drawing: Drawing) -> list[Form]:
-    """The form of an object in each frame."""
-    at = np.arange(drawing.frames, dtype=float)
+def _forms(one: Object, line: Timeline, drawing: Drawing) -> dict[int, list[Form]]:
+    """The form of each of an object's shapes, by its identity, in each frame."""
     over = ground(line, drawing.size[1] / drawing.size[0], drawing.fps)
-    moving: dict[int, list[Form]] = {}
-    stages = morphs(one, at)
-    for shape in {id(s): s for pair in stages for s in pair[:2]}.values():
-        moving[id(shape)] = (
-            silhouette_forms(shape, one, over)
-            if isinstance(shape, Silhouette)
-            else _still(still_form(shape), steps(one, "flip", at, False))
-        )
-    return [
-        between(moving[id(before)][frame], moving[id(after)][frame], share)
-        for frame, (before, after, share) in enumerate(stages)
-    ]
-
-
-def _still(form: Form, flips: list[Any]) -> list[Form]:
-    return [form.mirrored() if flip else form for flip in flips]
+    forms: dict[int, list[Form]] = {}
+    for shape in [one.shape, *(key.shape for key in one.keys if key.shape is not None)]:
+        if isinstance(shape, Silhouette):
+            forms[id(shape)] = silhouette_forms(shape, one, over)
+        else:
+            form = still_form(shape)
+            sides = form, form.mirrored()
+            flips = steps(one, "flip", np.arange(drawing.frames, dtype=float), False)
+            forms[id(shape)] = [sides[flip] for flip in flips]
+    return forms

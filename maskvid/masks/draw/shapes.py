@@ -122,7 +122,7 @@ def _outlines(curves: Sequence[Curve], place: str) -> list[np.ndarray]:
                 if pieces > _CURVES:
                     raise UserError(f"{place} has more than {_CURVES} pieces; simplify it.")
                 straight = type(piece).__name__ in ("Move", "Line", "Close")
-                for t in ([1.0] if straight else np.linspace(0, 1, _STEPS + 1)[1:]):
+                for t in [1.0] if straight else np.linspace(0, 1, _STEPS + 1)[1:]:
                     point = piece.point(t)
                     if point is not None:
                         points.append((float(point.x), float(point.y)))
@@ -147,6 +147,6 @@ def _filled(outlines: Sequence[np.ndarray], place: str) -> Form:
     canvas = np.zeros((int(size[1]), int(size[0])), np.uint8)
     scaled = [np.round((one - least) * unit * 16 - 8).astype(np.int32) for one in outlines if len(one) > 2]
     cv2.fillPoly(canvas, scaled, 1, shift=4)
-    if not canvas.any():
+    if not cv2.erode(canvas, np.ones((3, 3), np.uint8)).any():  # a line is drawn, too
         raise UserError(f"{place}: it encloses nothing; its points lie on a line.")
     return form_of(canvas, GRID, ((size[0] - 1) / 2, (size[1] - 1) / 2))

@@ -11,6 +11,8 @@ from maskvid.masks.draw.form import Form
 from maskvid.masks.draw.silhouettes import brought, gaits, recorded
 from maskvid.masks.draw.timeline import Timeline, steps
 
+FOCAL = 1.87
+"""Focal length in heights of the picture, of a camera that sees 30 degrees of height."""
 STANDING = 0.05
 """Heights a second below which an animal stands."""
 TURNING, JUMPING = 0.8, 0.8
@@ -42,7 +44,10 @@ class Ground:
 def ground(line: Timeline, aspect: float, fps: float) -> Ground:
     """How an object moves over the ground, by its timeline."""
     dx, dy = np.diff(line.x, prepend=line.x[:1]) * aspect, np.diff(line.y, prepend=line.y[:1])
-    return Ground(np.hypot(dx, dy) / line.scale, np.sign(np.where(np.abs(dx) < 1e-6, 0, dx)), fps)
+    # what comes nearer covers ground as well, by a camera as the library's
+    depth = FOCAL * np.diff(1 / line.scale, prepend=1 / line.scale[:1])
+    way = np.hypot(dx / line.scale, np.maximum(np.abs(dy) / line.scale, np.abs(depth)))
+    return Ground(way, np.sign(np.where(np.abs(dx) < 1e-6, 0, dx)), fps)
 
 
 def gait_of(animal: str, speed: float) -> str:
@@ -110,7 +115,7 @@ def _repeated(shape: Silhouette, one: Object, over: Ground, at: np.ndarray) -> l
     cycle = brought(str(shape.file), shape.stride)
     flips = steps(one, "flip", at, False)
     if shape.cadence is not None or cycle.stride is None:
-        phases = at / over.fps * (cycle.pace if shape.cadence is None else shape.cadence)
+        phases = at / over.fps * ((cycle.pace or 0.0) if shape.cadence is None else shape.cadence)
     else:
         phases = np.cumsum(over.way) / cycle.stride
     forms = [cycle.at(float(phase)) for phase in phases]

@@ -55,15 +55,9 @@ def timeline(one: Object, frames: int, aspect: float) -> Timeline:
 
 
 def steps(one: Object, name: str, at: np.ndarray, otherwise: Any) -> list[Any]:
-    """What holds from a key on, for each frame; before the first that says something, what that one says.
-
-    Before the first key of `gait` it is the shape's, `otherwise`; of others, their first key's.
-    """
+    """What holds from a key on, for each frame, and `otherwise` before the first that says something."""
     keys = [(key.at, getattr(key, name)) for key in one.keys if getattr(key, name) is not None]
-    if not keys:
-        return [otherwise] * len(at)
-    before = otherwise if name == "gait" else keys[0][1]
-    return [next((value for frame, value in reversed(keys) if frame <= moment), before) for moment in at]
+    return [next((value for frame, value in reversed(keys) if frame <= moment), otherwise) for moment in at]
 
 
 def morphs(one: Object, at: np.ndarray) -> list[tuple[Any, Any, float]]:

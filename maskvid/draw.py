@@ -1,0 +1,116 @@
+"""`python -m maskvid.draw motion.yaml`: masks without any clip, from a drawing or from a sentence."""
+
+from __future__ import annotations
+
+from maskvid.help import answer_help
+from maskvid.stopping import stopping
+
+if __name__ == "__main__":
+    stopping.listen()
+    answer_help("draw")  # before the imports below, which take seconds
+
+import re
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+import hydra
+import numpy as np
+from omegaconf import DictConfig
+from rich.console import Console
+
+from maskvid.config import CONF, register
+from maskvid.data.triples import read_triples
+from maskvid.entry import check_config, entry_point, print_warning, refuse_given, run
+from maskvid.errors import UserError
+from maskvid.files import check_output, file_name, unused
+from maskvid.masks.draw import Drawing, draw_objects, drawing_of, read_drawing, write_drawing
+from maskvid.masks.draw.remarks import Seen, remarks, seen_in
+from maskvid.masks.faults import mask_faults
+from maskvid.masks.read import count_masks, iter_masks, mask_times
+from maskvid.masks.write import mask_path, write_masks
+from maskvid.media.layers import coloured, layer_sheet
+from maskvid.media.times import rate_of
+from maskvid.media.writing import write_png, write_video
+
+register()
+COLUMNS = 8  # frames of a strip
+
+
+def draw(config: DictConfig) -> list[Path]:
+    """Draw masks, a preview of them, and say what will go wrong with them.
+
+    Returns:
+        Paths of the masks, the strip and the preview; of a sentence, of its drawing too.
+
+    Raises:
+        UserError: The drawing cannot be read, or nothing is to be seen of it.
+    """
+    check_config(config, "draw DRAWING, or text='a horse enters left, gallops to the middle, stops'.")
+    drawing, name = _asked(config)
+    out = Path(config.out)
+    check_output(out)
+    layers = list(draw_objects(drawing))
+    masks = [objects.max(axis=0) for objects in layers]
+    if not np.any(masks):
+        raise UserError(f"{config.drawing or 'text'}: nothing of it is in the picture; x and y are shares from 0 to 1.")
+    for remark in [*remarks(masks, drawing.fps, _tuned(config)), *mask_faults(masks)]:
+        print_warning(remark)
+    folder, stem, end = mask_path(out, name, config.format)
+    path = write_masks(unused(folder, stem, end, overwrite=config.overwrite), layers, drawing.fps, config.format)
+    beside = out / path.stem
+    written = [path, write_png(beside.with_suffix(".png"), layer_sheet(layers, columns=COLUMNS))]
+    written.append(write_video(beside.with_suffix(".preview.mp4"), coloured(layers), drawing.fps))
+    if config.text is not None:
+        written.append(write_drawing(beside.with_suffix(".json"), drawing))
+    return written
+
+
+def _asked(config: DictConfig) -> tuple[Drawing, str]:
+    """The drawing, and what to call it."""
+    if (config.drawing is None) == (config.text is None):
+        raise UserError("give a drawing (draw motion.yaml), or text='a horse gallops across'; one of them.")
+    size = config.height, config.width
+    if config.text is not None:
+        words = re.sub(r"[\W_]+", "-", config.text.lower())[:60].strip("-")
+        height, width = (size[0] or 320), (size[1] or 480)
+        return drawing_of(config.text, frames=config.frames, fps=config.fps, size=(height, width)), file_name(words)
+    refuse_given(config, ["frames", "fps"], "with a drawing, which says both")
+    drawing = read_drawing(config.drawing)
+    size = (size[0] or drawing.size[0], size[1] or drawing.size[1])
+    return drawing.model_copy(update={"size": size}), file_name(Path(config.drawing).stem)
+
+
+def _tuned(config: DictConfig) -> Seen | None:
+    """What the masks of the clips that are named for it are like."""
+    if config.like is None:
+        return None
+    try:
+        found = [_seen(triple.mask) for triple in read_triples(config.like) if triple.mask is not None]
+    except UserError as error:
+        raise UserError(f"like={config.like}: {error}") from error
+    return reduce(or_, found) if found else None
+
+
+def _seen(path: Path) -> Seen:
+    times = mask_times(path, count_masks(path))
+    rate = 0.0 if times is None or len(times) < 2 else rate_of(times)  # without a rate nothing is said of speed
+    return seen_in(_each(path), rate)
+
+
+def _each(path: Path) -> Iterator[np.ndarray]:
+    yield from iter_masks(path)
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="draw")
+@entry_point
+def main(config: DictConfig) -> None:
+    """Hydra's entry."""
+    console = Console(soft_wrap=True, highlight=False)
+    for kind, path in zip(("masks", "strip", "preview", "drawing"), draw(config), strict=False):
+        console.print(f"{kind}: {path.resolve()}")
+
+
+if __name__ == "__main__":
+    run(main, bare="drawing")
