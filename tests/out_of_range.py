@@ -118,6 +118,11 @@ DASHBOARD: Table = {
     "clips": ("5",),
     "group_by": ("{}",),
 }
+DRAW: Table = {
+    "drawing": PATH[2:], "text": ("'a unicorn flies'", "'...'"), "frames": COUNT, "fps": RATE, "height": COUNT,
+    "width": COUNT, "format": ("gif", "''"), "like": PATH[2:], "out": ("''", "{clips}/one.mp4"),
+    "overwrite": ("maybe",),
+}  # fmt: skip
 PRETRAIN: Table = {
     "stage": ("magic", "''", "5"), "threads": THREADS, "accelerator": ("quantum",), "compile": ("maybe",),
     "assets": ("''",), "runs": ("''",),
@@ -177,6 +182,7 @@ def good_requests(paths: Paths) -> dict[str, tuple[str, tuple[str, ...], Table]]
             EVALUATE_RUN,
         ),
         "train": ("train", train, TRAIN),
+        "draw": ("draw", ("text='a horse walks across'", f"out={paths.new}"), DRAW),
         "report": ("report", (f"runs={paths.scores}", f"out={paths.new}"), REPORT),
         "export": ("export", (f"run={paths.run}", f"out={paths.new}"), EXPORT),
         "dashboard": ("dashboard", ("entity=nobody",), DASHBOARD),

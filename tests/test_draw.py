@@ -88,7 +88,9 @@ def test_what_will_go_wrong_is_said(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "cut off" in said
     path = tmp_path / "fast.yaml"
-    path.write_text("frames: 3\nfps: 12\nobjects:\n  - {shape: dog, keys: [{at: 0, x: 0.3}, {at: 2, x: 0.7}]}\n")
+    path.write_text(
+        "frames: 3\nfps: 12\nobjects:\n  - {shape: dog, keys: [{at: 0, x: 0.3, y: 0.8, scale: 0.3}, {at: 2, x: 0.7}]}\n"
+    )
     draw(asked(f"drawing={path}", f"out={tmp_path}"))
     assert "faster than anything that tuning saw" in capsys.readouterr().err
     draw(asked(f"drawing={path}", f"out={tmp_path}", "like=null"))

@@ -107,7 +107,7 @@ def rows_of(output: str) -> dict[str, Row]:
 
 def message(outcome: Outcome) -> str:
     """What a program said last, on one line."""
-    text = outcome.errors.rpartition("error:")[2] if "error:" in outcome.errors else outcome.errors
+    text = re.split(r"^error:", outcome.errors, flags=re.MULTILINE)[-1]
     return " ".join(text.split())
 
 

@@ -25,6 +25,7 @@ if __name__ == "__main__":  # before the libraries are loaded: forks must not in
 
 from experiments.robustness import (
     bad_captions,
+    bad_drawings,
     bad_folders,
     bad_masks,
     bad_pictures,
@@ -42,7 +43,7 @@ from experiments.study import Row, write_rows
 from maskvid.files import atomic_write
 
 HERE = Path(__file__).parent
-PROGRAMS = ("train", "generate", "edit", "evaluate", "report", "export", "dashboard", "pretrain")
+PROGRAMS = ("train", "generate", "edit", "evaluate", "draw", "report", "export", "dashboard", "pretrain")
 SHORT = 10
 """`--short` takes each so many-th case of a kind."""
 
@@ -112,6 +113,7 @@ def all_cases(forks: Forks, run: Path, home: Path) -> list[Case]:
     """Every case of every kind."""
     return [
         *bad_videos.cases(), *bad_masks.cases(run), *bad_pictures.cases(run), *bad_captions.cases(),
+        *bad_drawings.cases(),
         *bad_folders.cases(run), *large.cases(run), *strangers.cases(forks, home), *beyond.cases(run),
         *kills.cases(run), *disks.cases(run),
     ]  # fmt: skip

@@ -60,7 +60,7 @@ def test_one_of_several_objects_can_be_chosen(tmp_path):
         ({"objects": [{"shape": "ellipse", "keys": [{"at": 0, "x": 1e9}]}]}, r"objects\[0\].keys\[0\].x"),
         ({"objects": [{"shape": "ellipse", "keys": [{"at": 0, "scale": 0}]}]}, "greater than 0"),
         ({"objects": [{"shape": "ellipse", "keys": [{"at": 0, "ease": "bouncy"}]}]}, "ease"),
-        ({"objects": [{"shape": "ellipse", "keys": [{"when": 0}]}]}, "when"),
+        ({"objects": [{"shape": "ellipse", "keys": [{"when": 0}]}]}, "when: there is no such key"),
         ({"objects": [{"shape": {"kind": "circle"}}]}, "kind"),
         ({"objects": [{"shape": "ellipse", "path": {"points": [[0, 0]]}}]}, "path.points"),
         ({"objects": [{"shape": "ellipse", "path": {"points": [[0, 0], [9, 9]]}}]}, "path.points"),

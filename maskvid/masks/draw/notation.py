@@ -14,6 +14,8 @@ from maskvid.json_reading import DEEPEST, LARGEST, parse_json
 from maskvid.masks.draw.drawing import Drawing
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+_SAID = {"extra_forbidden": "there is no such key", "missing": "it must be there"}
+"""What pydantic says in longer words."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -70,7 +72,8 @@ def parse_drawing(found: Any, path: str | Path) -> Drawing:
     except RecursionError:
         raise UserError(f"{path} is nested more than {DEEPEST} levels deep.") from None
     except ValidationError as error:
-        faults = [f"{_place(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+        faults = [f"{_place(fault['loc'])}: {_SAID.get(fault['type'], fault['msg'])}" for fault in error.errors()]
+        faults = [fault.replace("Value error, ", "") for fault in faults]
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise UserError(f"{path}: {'; '.join(faults[:5])}{more}.") from error
     return with_files(drawing, Path(path).parent)
