@@ -15,7 +15,7 @@ from maskvid.bounds import MUST_BE_SET, SEEDS, bounded, check_bounds
 from maskvid.errors import UserError
 from maskvid.files import json_text
 from maskvid.method import Method
-from maskvid.settings import BackboneConfig, Clips, Sampling
+from maskvid.settings import BackboneConfig, Clips, Judges, Sampling
 
 Scalar = bool | int | float | str | None
 
@@ -59,6 +59,7 @@ class Description:
         method: Which parts, noise and loss.
         scheduler: What samples.
         sampling: How.
+        judges: Who judges the videos.
         clips: Size, length and frame rate of the windows, and where the clips lay.
         precision: Of the arithmetic, by Lightning's name.
         seed: The run's.
@@ -75,6 +76,7 @@ class Description:
     scheduler: SchedulerConfig
     sampling: Sampling
     clips: ClipsConfig
+    judges: Judges = field(default_factory=Judges)
     precision: str = bounded(choices=PRECISIONS)
     seed: int = bounded(low=0, high=SEEDS)
     steps: int = bounded(0, low=0)

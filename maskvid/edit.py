@@ -18,14 +18,15 @@ from omegaconf import DictConfig
 
 from maskvid.clip import Sample
 from maskvid.config import CONF, register
-from maskvid.entry import entry_point, refuse_given, run
+from maskvid.entry import entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
-from maskvid.generate import COLUMNS, print_files
+from maskvid.feedback import done_or_told, judge_of, print_made, tell
+from maskvid.generate import COLUMNS
 from maskvid.masks.video import read_masks
 from maskvid.media.decode import read_clip
-from maskvid.media.strips import sample_sheet
+from maskvid.media.strips import spaced
 from maskvid.media.times import evenly
-from maskvid.media.writing import write_png, write_sidecars, write_video
+from maskvid.media.writing import write_video
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
 from maskvid.request import prepare, prompts_of, video_path
@@ -63,6 +64,7 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
     latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
     given = replace(pipeline.clip(config.source_prompt, masks, place="source_prompt"), latents=latents)
     pipeline.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
+    judge = judge_of(config, pipeline, height, width, needed=False)
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
         wanted = pipeline.clip(prompt, masks)
@@ -70,9 +72,15 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         video = pipeline.edit_clips(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
-        sample = Sample("edited", path.stem, text, video, masks, reference=frames)
-        write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
-        write_sidecars(path, prompt, masks, fps)
+        shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
+        following = None if judge is None else judge.following(text, 0, shown)  # an edit makes its first frame, too
+        if following:
+            following.add(video, masks)
+        sample = Sample("edited", path.stem, text, video[shown], masks[shown], reference=frames[shown], fps=fps)
+        tell(
+            path, prompt, sample, shown, masks, request={"source": config.source, "masks": config.masks},
+            followed=done_or_told(following), judge=judge,
+        )  # fmt: skip
     return paths
 
 
@@ -80,7 +88,8 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
 @entry_point
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
-    print_files(edit(config))
+    for note in print_made(edit(config)):
+        print_warning(note)
 
 
 if __name__ == "__main__":

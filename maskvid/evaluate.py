@@ -10,6 +10,7 @@ if __name__ == "__main__":
     answer_help("evaluate")  # before the imports below, which take seconds
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.recordings import read_recordings
 from maskvid.request import OF_A_PAINTED_FRAME, check_control, clips_given, clips_of, given, runs_of
+from maskvid.settings import Judges
 from maskvid.sweep import in_sweep, run_job
 from maskvid.train import check_judges, check_precision
+from maskvid.tuned import read_run
 
 register()
 USAGE = (
@@ -125,6 +128,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         refuse_given(config, OF_VIDEOS, "where a run is scored, whose clips have their own")
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.run is not None:
+        take_judges(config.metrics, read_run(runs_of(config)[0]).judges)
     encoders = instantiate(config.metrics, "metrics")
     results, rows = (evaluate_files if config.run is None else evaluate_run)(config, encoders, folder)
     if rows:  # on the first process alone
@@ -132,6 +137,16 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             path.write_text(json_text(describe(config, encoders, results, rows)))
         Console(soft_wrap=True, highlight=False).print(f"evaluation: {(folder / 'evaluation.json').resolve()}")
     return results
+
+
+def take_judges(metrics: DictConfig, judges: Judges) -> None:
+    """Let the judges of a run judge where a request names no others."""
+    named = {key: value for key, value in asdict(judges).items() if value is not None}
+    if metrics.get("clip") is not None:
+        named.pop("pretrained", None)  # of the run's CLIP
+    for key, value in named.items():
+        if key in metrics and metrics[key] is None:
+            metrics[key] = value
 
 
 def describe(
@@ -146,7 +161,7 @@ def describe(
         "given_frames": config.given_frames,
         "frames": sorted({row["frames"] for row in rows}),
         "clips": {
-            name: len({r["clip"] for r in rows if r["set"] == name}) for name in sorted({r["set"] for r in rows})
+            name: len({r["clip"] for r in rows if r["set"] == name}) for name in dict.fromkeys(r["set"] for r in rows)
         },
         "seeds": sorted({row["seed"] for row in rows}),
         "request": plain(config),

@@ -33,6 +33,7 @@ from maskvid.model.adapter import WEIGHTS
 from maskvid.model.loading import ASSETS
 from maskvid.reporting.jobs import read_jobs
 from maskvid.reporting.table import inline, markdown, summarise
+from maskvid.settings import Judges
 from maskvid.tuned import adapter_folder, read_run
 
 register()
@@ -67,6 +68,7 @@ def export(config: DictConfig) -> Path:
     public = replace(
         described,
         backbone=replace(described.backbone, path=base, controlnet=_public(described.backbone.controlnet)),
+        judges=Judges(**{key: _public(name) for key, name in asdict(described.judges).items()}),
         clips=replace(described.clips, train=[], validation={}, cache_dir=ClipsConfig.cache_dir),
     )
     save_adapter(folder, load_file(adapter_folder(source) / WEIGHTS), asdict(public))

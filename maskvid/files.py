@@ -44,30 +44,46 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         UserError: The disk is full or cannot be written to.
     """
     path = Path(path)
+    with scratch(path.parent, path.stem) as workdir:
+        temporary = workdir / path.name
+        try:
+            yield temporary
+            if temporary.is_file():
+                with temporary.open("rb") as handle:
+                    os.fsync(handle.fileno())  # a rename that outlives its bytes would leave an empty file
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        except UserError:
+            raise
+        except Exception as error:
+            # other libraries say it each in their own way, so the disk itself is asked where they do not
+            reason = _number_of(error) or _disk_says(temporary)
+            if reason is None:
+                raise
+            raise _refused(path, reason) from error
+
+
+@contextmanager
+def scratch(folder: Path, name: str) -> Iterator[Path]:
+    """A hidden folder within a folder, for as long as the block lasts; what a kill leaves is found by its name.
+
+    Args:
+        folder: Made if missing.
+        name: A part of its name.
+
+    Raises:
+        UserError: The disk is full or cannot be written to.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workdir = Path(tempfile.mkdtemp(prefix=f".{path.stem[:32]}{_MARK}", dir=path.parent))
+        folder.mkdir(parents=True, exist_ok=True)
+        workdir = Path(tempfile.mkdtemp(prefix=f".{name[:32]}{_MARK}", dir=folder))
     except OSError as error:
-        raise _refused(path, error) from error
-    temporary = workdir / path.name
+        raise _refused(folder / name, error) from error
     lock = os.open(workdir, os.O_RDONLY)  # tells `clear_temporaries` that somebody works here; a kill lets go of it
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        yield temporary
-        if temporary.is_file():
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())  # a rename that outlives its bytes would leave an empty file
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except UserError:
-        raise
-    except Exception as error:
-        # other libraries say it each in their own way, so the disk itself is asked where they do not
-        reason = _number_of(error) or _disk_says(temporary)
-        if reason is None:
-            raise
-        raise _refused(path, reason) from error
+        yield workdir
     finally:
         os.close(lock)
         shutil.rmtree(workdir, ignore_errors=True)

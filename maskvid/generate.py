@@ -9,7 +9,9 @@ if __name__ == "__main__":
     stopping.listen()
     answer_help("generate")  # before the imports below, which take seconds
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
@@ -20,16 +22,20 @@ from rich.progress import Progress
 
 from maskvid.clip import ClipBatch, Sample
 from maskvid.config import CONF, register
-from maskvid.entry import entry_point, refuse_given, run
+from maskvid.entry import entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
+from maskvid.feedback import Judge, done_or_told, judge_of, print_made, tell
+from maskvid.files import scratch
 from maskvid.masks.video import read_masks
-from maskvid.media.strips import sample_sheet, spaced
+from maskvid.media.strips import spaced
 from maskvid.media.times import evenly
-from maskvid.media.writing import write_png, write_sidecars, write_video
+from maskvid.media.writing import write_video
+from maskvid.metrics.following import Followed, Following
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.prompt import parse_prompt
 from maskvid.request import (
     OF_A_PAINTED_FRAME,
+    output_folder,
     prepare,
     prompts_of,
     read_picture,
@@ -44,6 +50,8 @@ COLUMNS = 8  # frames of a strip
 def generate(config: DictConfig) -> list[Path]:
     """Make one video and strip for each prompt, of any length: beyond the run's window, segment after segment.
 
+    Of `best_of` seeds the one is kept that scores best; it is the video that its seed gives alone.
+
     Returns:
         Paths of the videos.
     """
@@ -53,42 +61,81 @@ def generate(config: DictConfig) -> list[Path]:
 
 
 def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
-    run, pipeline = pipeline.run, pipeline.asked(seed=config.seed)
     _check_first_frame(config, pipeline)
-    size = height, width = config.height or run.clips.height, config.width or run.clips.width
-    fps = run.clips.fps
-    at = evenly(config.num_frames or run.clips.num_frames, fps)
+    clips = pipeline.run.clips
+    size = height, width = config.height or clips.height, config.width or clips.width
     masks = read_masks(
-        config.masks, at, height, width, mask_fps=config.mask_fps,
-        max_foreground=config.max_foreground or run.clips.max_foreground,
+        config.masks, evenly(config.num_frames or clips.num_frames, clips.fps), height, width,
+        mask_fps=config.mask_fps, max_foreground=config.max_foreground or clips.max_foreground,
     )  # fmt: skip
     first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
     batches = [pipeline.clip(prompt, masks) for prompt in prompts_of(config)]
     pipeline.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
-    shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
+    judge = judge_of(config, pipeline, height, width, needed=config.best_of > 1)
+    paths = []
+    for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
+        with scratch(output_folder(config), "generated") as workdir:
+            made = [
+                _one(pipeline, judge, batch, first, config.seed + number, workdir) for number in range(config.best_of)
+            ]
+            best = max(made, key=lambda one: one.followed.score if one.followed else 0.0)  # of equal ones the first
+            path = video_path(config, index, batch.prompts[0], end=f"-seed{best.seed}")
+            os.replace(best.path, path)
+        tries = [{"seed": one.seed, **_means(one)} for one in made] if len(made) > 1 else None
+        sample = Sample("generated", path.stem, batch.prompts[0], best.shown, masks[best.numbers], fps=clips.fps)
+        tell(
+            path, prompt, sample, best.numbers, masks, request={"masks": config.masks, "seed": best.seed},
+            followed=best.followed, judge=judge, best_of=tries,
+        )  # fmt: skip
+        paths.append(path)
+    return paths
+
+
+@dataclass
+class _Made:
+    """A video that was made, and what is kept of it."""
+
+    path: Path
+    seed: int
+    numbers: list[int]
+    shown: torch.Tensor
+    followed: Followed | None
+
+
+def _one(
+    pipeline: MaskVidPipeline, judge: Judge | None, batch: ClipBatch, first: torch.Tensor | None, seed: int,
+    folder: Path,
+) -> _Made:  # fmt: skip
+    """Make a video of a seed and score it as it comes, in flat memory."""
+    asked = pipeline.asked(seed=seed)
+    masks = batch.masks[0].cpu()
+    numbers = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
+    following: Following | None = None
+    if judge is not None:
+        following = judge.following(batch.prompts[0], pipeline.inflated.clean_frames, numbers)
     kept: dict[int, torch.Tensor] = {}
 
-    def frames_of(batch: ClipBatch, latent: torch.Tensor) -> Iterator[torch.Tensor]:
+    def frames_of() -> Iterator[torch.Tensor]:
         done = 0
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("Sampling frames", total=len(masks))
-            for piece in pipeline.stream(batch, latent):
+            for piece in asked.stream(batch, asked.first_frame(batch) if first is None else first):
                 frames = piece[0].cpu()
-                kept.update((i, frames[i - done]) for i in shown if done <= i < done + len(frames))
+                kept.update((i, frames[i - done]) for i in numbers if done <= i < done + len(frames))
+                if following:
+                    following.add(frames, masks[done : done + len(frames)])
                 done += len(frames)
                 bar.update(task, completed=done)
                 yield frames
 
-    paths = []
-    for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
-        [text] = batch.prompts
-        latent = first if first is not None else pipeline.first_frame(batch)
-        path = video_path(config, index, text, end=f"-seed{config.seed}")
-        paths.append(write_video(path, frames_of(batch, latent), fps))
-        sample = Sample("generated", path.stem, text, torch.stack([kept[i] for i in shown]), masks[shown])
-        write_png(path.with_suffix(".png"), sample_sheet(sample, columns=COLUMNS))
-        write_sidecars(path, prompt, masks, fps)
-    return paths
+    path = write_video(folder / f"{seed}.mp4", frames_of(), pipeline.run.clips.fps)
+    shown = torch.stack([kept[i] for i in numbers])
+    return _Made(path, seed, numbers, shown, done_or_told(following))
+
+
+def _means(one: _Made) -> dict[str, float]:
+    followed = one.followed
+    return {} if followed is None else {key: value for key, value in followed.as_dict().items() if key != "frames"}
 
 
 def _check_first_frame(config: DictConfig, pipeline: MaskVidPipeline) -> None:
@@ -111,14 +158,8 @@ def _check_first_frame(config: DictConfig, pipeline: MaskVidPipeline) -> None:
 @entry_point
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
-    print_files(generate(config))
-
-
-def print_files(paths: list[Path]) -> None:
-    """Say where the videos and their strips are."""
-    console = Console(soft_wrap=True, highlight=False)
-    for path in paths:
-        console.print(f"video: {path.resolve()}\nstrip: {path.with_suffix('.png').resolve()}")
+    for note in print_made(generate(config)):
+        print_warning(note)
 
 
 if __name__ == "__main__":

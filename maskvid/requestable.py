@@ -44,6 +44,21 @@ class DataOverrides:
 
 
 @dataclass
+class JudgeOverrides:
+    """Judges in place of the run's, see `maskvid.settings.Judges`; null takes the run's.
+
+    Attributes:
+        clip: open_clip model name, hub id or folder.
+        pretrained: open_clip's name of its weights, or a file.
+        segmenter: Folder, or folder or hub id of SAM 2.
+    """
+
+    clip: str | None = bounded(None, text=True)
+    pretrained: str | None = bounded(None, text=True)
+    segmenter: str | None = bounded(None, text=True)
+
+
+@dataclass
 class EditSampling:
     """Sampling settings that differ from the run's, see `maskvid.settings.Sampling`; null takes the run's."""
 
@@ -89,6 +104,8 @@ class RequestConfig:
         out: Folder for the files; null makes `generated` in the run directory.
         overwrite: Whether a video of the same name is replaced; else the new one gets a number.
         backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
+        judge: Whether the run's judges say how far each video follows its masks and its prompt.
+        metrics: Judges in place of the run's.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
     """
@@ -105,6 +122,8 @@ class RequestConfig:
     out: str | None = bounded(None, text=True)
     overwrite: bool = False
     backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
+    judge: bool = True
+    metrics: JudgeOverrides = field(default_factory=JudgeOverrides)
     device: str | None = bounded(None, text=True)
     threads: int | None = bounded(None, low=1, high=THREADS)
 
@@ -115,12 +134,15 @@ class GenerateConfig(RequestConfig):
 
     Attributes:
         seed: Same seed, same video.
+        best_of: Videos that are made, of this seed and those behind it, of which the best is kept: that of the
+            largest product of mask IoU and text alignment.
         sampling: Overrides of the run's sampling settings.
         first_frame: Picture to begin from; null paints one from the prompt.
         data: Where the run's training clips lie now.
     """
 
     seed: int = bounded(0, low=0, high=SEEDS)
+    best_of: int = bounded(1, low=1, high=64)
     sampling: GenerateSampling = field(default_factory=GenerateSampling)
     first_frame: str | None = bounded(None, text=True)
     data: DataOverrides = field(default_factory=DataOverrides)
@@ -180,7 +202,7 @@ class EvaluateConfig:
         max_foreground: Mean share of the picture above which masks are taken for inverted; 1 switches that test off.
         source_fps: Frames a second of the source, likewise.
         given_frames: Leading frames that mask scores leave out, because the model was given them.
-        metrics: The encoders, see `maskvid.judges.panel.MetricEncoders`.
+        metrics: The encoders, see `maskvid.judges.panel.MetricEncoders`; of a run null takes the run's.
         trainer: Arguments of the Lightning trainer that samples a run, on one device or several; its precision is the
             run's where it is null.
         out: Folder for the figures; null makes `evaluation` in the run directory or beside the videos.

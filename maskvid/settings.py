@@ -191,6 +191,27 @@ class BackbonePreset(BackboneConfig):
         return BackboneConfig(**{entry.name: getattr(self, entry.name) for entry in fields(BackboneConfig)})
 
 
+MINIATURE = 4 * 64 * 96
+"""Pixels of a picture that the embedded judges still know: four times those of their own."""
+
+
+@dataclass(kw_only=True)
+class Judges:
+    """Who judges a run's videos, see `maskvid.judges.panel.MetricEncoders`; null is the embedded miniature.
+
+    Attributes:
+        clip: open_clip model name, hub id or folder.
+        pretrained: open_clip's name of its weights, or a file.
+        segmenter: Folder, or folder or hub id of SAM 2.
+        dino: Folder or hub id of a vision transformer; null measures no subject consistency.
+    """
+
+    clip: str | None = None
+    pretrained: str | None = None
+    segmenter: str | None = None
+    dino: str | None = None
+
+
 @dataclass(kw_only=True)
 class Noise:
     """Where the noise of a clip's frames comes from.

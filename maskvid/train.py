@@ -40,12 +40,11 @@ from maskvid.model import Backbone, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.run_dir import CHECKPOINT, claimed, unfinished
-from maskvid.settings import Data, Optim
+from maskvid.settings import MINIATURE, Data, Judges, Optim
 from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
 
 register()
-MINIATURE = 4 * 64 * 96  # pixels: four times those of its pictures
 # What users cannot act on: the frozen U-Net is in evaluation mode on purpose, and the other is Lightning's own affair.
 warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
@@ -112,9 +111,17 @@ def describe(config: DictConfig, fingerprint: str) -> Description:
         scheduler=SchedulerConfig(name=scheduler.pop("name"), settings=scheduler),
         sampling=OmegaConf.to_object(config.sampling),  # type: ignore[arg-type]
         clips=ClipsConfig(**clips),
+        judges=judges_of(config.metrics),
         precision=precision_name(config.trainer.precision),
         seed=config.seed,
     )
+
+
+def judges_of(metrics: DictConfig | None) -> Judges:
+    """The names of the judges that a configuration holds; an object that judges by itself has none."""
+    given = plain(metrics) if metrics else {}
+    names = {entry.name: given.get(entry.name) for entry in fields(Judges)}
+    return Judges(**{name: value for name, value in names.items() if isinstance(value, str)})
 
 
 def build_module(config: DictConfig, backbone: Backbone, set_names: list[str]) -> MaskVidModule:

@@ -27,6 +27,7 @@ GROUND = {
     "json_reading": {"errors"},
     "stopping": set[str](),
     "method": {"bounds", "errors", "settings"},
+    "printing": set[str](),
     "prompt": {"errors"},
     "seeds": set[str](),
     "settings": {"bounds", "errors"},
@@ -61,6 +62,7 @@ ROOMS = {
     "pipeline": {"diffusion", "inputs", "masks", "media", "model", "sampled", "tuned"},
     "request": {"config", "data", "description", "entry", "inputs", "media", "model", "pipeline", "train"},
     "recordings": {"data", "masks", "media"},
+    "feedback": {"config", "entry", "judges", "media", "metrics", "pipeline"},
 }
 PROGRAMS = {"dashboard", "draw", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
@@ -120,7 +122,7 @@ def test_no_room_looks_back():
 def test_below_the_programs_nothing_knows_of_configuration_files_or_the_trainer():
     """The library is used without Hydra, OmegaConf and Lightning, which only these rooms may import."""
     may = {*PROGRAMS, "callbacks", "config", "data", "entry", "help", "launch", "miniature", "module", "recordings"}
-    may |= {"reporting", "request", "sweep"}
+    may |= {"feedback", "reporting", "request", "sweep"}
     found = {
         (path.relative_to(ROOT).parts[0].removesuffix(".py"), name.partition(".")[0])
         for path in ROOT.rglob("*.py")

@@ -18,6 +18,7 @@ from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
 from maskvid.judges.panel import MetricEncoders
 from maskvid.metrics.suite import METRICS, Encoders, VideoMetrics, all_gather
+from maskvid.printing import print_whole
 
 COLUMNS = ("set", "clip", "seed", "prompt", "frames", *METRICS)
 
@@ -75,7 +76,9 @@ class MetricsCallback(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reduce over ranks, log, and in the final validation write and print."""
         # Collectives, so on every rank and in one order. A rank whose shard holds no clip of a set has not met it yet.
-        names = sorted({name for part in all_gather(list(self._sets)) for name in part})
+        met = {name for part in all_gather(list(self._sets)) for name in part}
+        order: list[str] = getattr(pl_module, "set_names", [])  # as they are configured, which is how people think
+        names = sorted(met, key=lambda name: (order.index(name) if name in order else len(order), name))
         means = {name: self._metrics(name).compute() for name in names}
         rows = [{"set": name} | row for name in names for row in self._metrics(name).rows()]
         if trainer.sanity_checking:
@@ -120,7 +123,7 @@ def write_metrics(folder: str | Path, results: dict[str, float], rows: list[dict
 
 
 def print_table(means: dict[str, dict[str, float]], console: Console | None = None) -> None:
-    """Print one line per metric and one column per set, which fits a narrow terminal."""
+    """Print one line per metric and one column per set."""
     table = Table(title="metrics (mean over clips)")
     table.add_column("metric")
     for name in means:
@@ -128,4 +131,4 @@ def print_table(means: dict[str, dict[str, float]], console: Console | None = No
     for metric in METRICS:
         if any(metric in values for values in means.values()):
             table.add_row(metric, *(f"{values[metric]:.4g}" if metric in values else "" for values in means.values()))
-    (console or Console()).print(table)
+    print_whole(table, console)

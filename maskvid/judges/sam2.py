@@ -25,6 +25,9 @@ class Sam2Segmenter:
         UserError: There is no such model, or its folder brings more than numbers.
     """
 
+    tracks = True
+    """It looks at a whole video at once."""
+
     def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
         name = f"segmenter={str(path)!r}"
         if Path(path).is_dir():

@@ -121,10 +121,42 @@ def contact_sheet(rows: Sequence[tuple[str, np.ndarray]], *, text_height: int = 
     return np.asarray(sheet).copy()
 
 
-def sample_sheet(sample: Sample, *, columns: int | None = 8, scale: int | None = None) -> np.ndarray:
+MISSED, SPILLED = (222, 45, 38), (49, 110, 230)
+"""Colours of what was asked for and is not there, and of what is there and was not asked for."""
+
+
+def compared(frames: torch.Tensor, masks: torch.Tensor, detected: torch.Tensor) -> torch.Tensor:
+    """Frames, paler, with what their masks ask for and is missing in red, and what spilled over them in blue.
+
+    Args:
+        frames: float (f, 3, h, w) in [-1, 1].
+        masks: float (f, 1, h, w) in [0, 1], what was asked for.
+        detected: float (f, 1, h, w) in [0, 1], where the foreground was found. Both are cut at >= 0.5.
+
+    Returns:
+        float (f, 3, h, w) in [-1, 1].
+    """
+    result = frames.float().cpu() * 0.5 + 0.4
+    asked, found = masks.cpu() >= 0.5, detected.cpu() >= 0.5
+    for where, colour in ((asked & ~found, MISSED), (found & ~asked, SPILLED)):
+        result = torch.where(where, torch.tensor(colour).view(1, 3, 1, 1) / 127.5 - 1, result)
+    return result
+
+
+def sample_sheet(
+    sample: Sample, *, columns: int | None = 8, scale: int | None = None, detected: torch.Tensor | None = None,
+    heading: str = "",
+) -> np.ndarray:  # fmt: skip
     """Show what was asked for above what was made: real clip (or the bare mask), then the generated frames.
 
     The requested mask is outlined on both rows.
+
+    Args:
+        sample: What is shown.
+        columns: Number of frames; None shows all.
+        scale: Whole factor to enlarge by; None enlarges small frames until they can be looked at.
+        detected: Foreground (f, 1, h, w) that was found in the frames, for a third row, see `compared`.
+        heading: Of that row.
 
     Returns:
         uint8 (H, W, 3), with the prompt as a heading.
@@ -136,4 +168,8 @@ def sample_sheet(sample: Sample, *, columns: int | None = 8, scale: int | None =
         asked = strip(sample.reference, sample.masks, columns=columns, scale=scale)
         label = "real clip, requested mask outlined"
     made = strip(sample.frames, sample.masks, columns=columns, scale=scale)
-    return contact_sheet([(label, asked), (f"generated: {sample.prompt}", made)])
+    rows = [(label, asked), (f"generated: {sample.prompt}", made)]
+    if detected is not None:
+        difference = strip(compared(sample.frames, sample.masks, detected), columns=columns, scale=scale)
+        rows.append((f"{heading} (red: missed, blue: spilled)", difference))
+    return contact_sheet(rows)

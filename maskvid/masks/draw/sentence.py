@@ -39,7 +39,7 @@ _GAITS = {
 _LIFELESS = ("slides", "rolls", "flies", "floats")
 """How shapes move, but no animals."""
 _SHAPES = {"ball": "ellipse", "circle": "ellipse", "ellipse": "ellipse", "box": "rectangle", "square": "rectangle"}
-_PLACES = {"left": 0.2, "middle": 0.5, "centre": 0.5, "center": 0.5, "right": 0.8}
+_PLACES = {"left": 0.25, "middle": 0.5, "centre": 0.5, "center": 0.5, "right": 0.75}
 _SPEEDS = {"slowly": 0.6, "quickly": 1.6, "fast": 1.6}
 _SCALE, _GROUND = 0.4, 0.85
 _SHAPE_SPEED = 1.0
