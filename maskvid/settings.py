@@ -81,7 +81,8 @@ class Data(Clips):
 
     Attributes:
         train: Folder or folders of training triples; `assets://...` lies inside the package.
-        validation: Folder by name of the validation set.
+        validation: Folder by name of the validation set; for `maskvid.train` also a folder, in place of all
+            others.
         batch_size: Training windows per process and micro-batch.
         num_workers: Worker processes per loader.
         prompt_dropout: Share of training windows that get the empty prompt.

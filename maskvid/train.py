@@ -30,8 +30,9 @@ from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.callbacks.stop import StopWell
 from maskvid.config import CONF, instantiate, loading, plain, register
 from maskvid.data import MaskVidDataModule
+from maskvid.data.triples import ASSETS
 from maskvid.description import ClipsConfig, Description, SchedulerConfig, read_description
-from maskvid.entry import check_config, entry_point, run
+from maskvid.entry import check_config, entry_point, print_warning, run
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, check_output, clear_temporaries, expanded
 from maskvid.launch import check_launch, end_others
@@ -191,6 +192,26 @@ def keep_paths(config: DictConfig) -> None:
         validation[name] = absolute(validation[name])
 
 
+def sets_of(validation: Any) -> Any:
+    """Validation sets by name: a folder alone stands in place of all others, by its own name.
+
+    A mapping adds to the sets that there are, as everywhere in the configuration.
+    """
+    return {Path(validation).name: validation} if isinstance(validation, str) and validation.strip() else validation
+
+
+def warn_of_footage(config: DictConfig) -> None:
+    """Say what the embedded miniature is not for, where clips are tuned on that are not the shipped ones."""
+    train = config.data.get("train")
+    folders = list(train) if isinstance(train, ListConfig) else [train]
+    if config.backbone.path == f"{ASSETS}mini" and not all(str(folder).startswith(ASSETS) for folder in folders):
+        print_warning(
+            f"backbone=mini is the embedded miniature, {config.data.num_frames} frames of {config.data.height} x "
+            f"{config.data.width}; it knows rendered animals and no footage. For clips of your own take backbone=sd15, "
+            "sd21, sdxl, or backbone=folder backbone.path=..."
+        )
+
+
 def begin_from(run: str, module: MaskVidModule) -> None:
     """Load the weights of a run's adapter, to tune them further.
 
@@ -239,6 +260,7 @@ def train(config: DictConfig) -> dict[str, float]:
         The final metrics, `<set>/<metric>`.
     """
     check_config(config, "for example by +experiment=horse.")
+    config.data.validation = sets_of(config.data.get("validation"))
     OmegaConf.to_object(config.data)  # which looks at its folders
     keep_paths(config)
     check_output(config.run_dir, "run_dir")
@@ -265,6 +287,8 @@ def train(config: DictConfig) -> dict[str, float]:
             raise UserError(f"{rejected} clips would be rejected; the table above says why.")
         return {}
     check_optimized(config.optimized_metric, data.validation_names)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        warn_of_footage(config)
     if rank_zero_only.rank > 0:  # type: ignore[attr-defined]  # the first process has claimed it for all
         return _train(config, data, ckpt_path)
     inside = ckpt_path is not None and Path(ckpt_path).resolve().is_relative_to(run_dir.resolve())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def wandb_logger(
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         with atomic_write(kept) as path:
             path.write_text(id + "\n")
+    if not sys.stdout.isatty():  # a log file has no use for curves drawn in letters
+        options["settings"] = {"quiet": True, **options.get("settings", {})}
     return WandbLogger(save_dir=str(save_dir), offline=mode == "offline", mode=mode, id=id, resume="allow", **options)
 
 

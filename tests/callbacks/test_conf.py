@@ -4,11 +4,11 @@ import hydra
 import pytest
 from hydra import compose, initialize_config_dir
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 
-from maskvid.callbacks.progress import progress_bar
+from maskvid.callbacks.progress import Lines, progress_bar
 from maskvid.judges.panel import MINI_CLIP, MetricEncoders
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -58,5 +58,4 @@ def test_progress_bar_suits_its_output(monkeypatch):
     assert isinstance(progress_bar(), RichProgressBar)
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
     bar = progress_bar(log_every=7)
-    assert isinstance(bar, TQDMProgressBar)
-    assert bar.refresh_rate == 7
+    assert isinstance(bar, Lines)
