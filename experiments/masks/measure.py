@@ -72,7 +72,7 @@ def main() -> None:
             found.append(followed)
             rows.append({"motion": name, "seed": seed, "frames": frames} | {k: followed[k] for k in FIGURES})
             if seed == SEEDS[0]:
-                shutil.copy(video.with_suffix(".png"), HERE / f"{name}.png")
+                Image.open(video.with_suffix(".png")).reduce(2).save(HERE / f"{name}.png", optimize=True)
         print(name, {key: round(mean(one[key] for one in found), 3) for key in FIGURES})
         write_rows(HERE / "results.csv", rows)
     if options.film:
