@@ -201,6 +201,34 @@ MUTANTS = (
         "return trained(x) if isinstance",
         ("model/test_low_rank.py::test_at_the_start_every_frame_is_the_2d_unets",),
     ),
+    Mutant(
+        "hooves_slide",
+        "maskvid/masks/draw/strides.py",
+        "over.way[frame] / cycle.stride",
+        "2 * over.way[frame] / cycle.stride",
+        ("masks/test_raster.py::test_no_hoof_slides",),
+    ),
+    Mutant(
+        "what_is_in_front_hides_nothing",
+        "maskvid/masks/draw/raster.py",
+        "seen = seen * (1 - covered)",
+        "seen = seen * 1",
+        ("masks/test_raster.py::test_what_is_in_front_hides_and_occluders_are_no_foreground",),
+    ),
+    Mutant(
+        "the_given_frame_counts",
+        "maskvid/metrics/following.py",
+        "values[self.given_frames :] or values",
+        "values",
+        ("metrics/test_following.py::test_the_figures_are_those_of_each_frame_in_whatever_pieces_it_comes",),
+    ),
+    Mutant(
+        "the_worst_of_several",
+        "maskvid/generate.py",
+        "best = max(made",
+        "best = min(made",
+        ("test_feedback.py::test_the_best_of_several_is_the_one_of_its_seed_alone",),
+    ),
 )
 
 
