@@ -26,6 +26,7 @@ from maskvid.entry import check_config, entry_point, print_warning, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, file_name, unused
 from maskvid.masks.draw import Drawing, draw_objects, drawing_of, read_drawing, write_drawing
+from maskvid.masks.draw.browser import write_page
 from maskvid.masks.draw.remarks import Seen, remarks, seen_in
 from maskvid.masks.faults import mask_faults
 from maskvid.masks.read import count_masks, iter_masks, mask_times
@@ -39,10 +40,10 @@ COLUMNS = 8  # frames of a strip
 
 
 def draw(config: DictConfig) -> list[Path]:
-    """Draw masks, a preview of them, and say what will go wrong with them.
+    """Draw masks, a preview of them and a page to move their keys on, and say what will go wrong with them.
 
     Returns:
-        Paths of the masks, the strip and the preview; of a sentence, of its drawing too.
+        Paths of the masks, the strip, the preview and the page; of a sentence, of its drawing too.
 
     Raises:
         UserError: The drawing cannot be read, or nothing is to be seen of it.
@@ -62,6 +63,7 @@ def draw(config: DictConfig) -> list[Path]:
     beside = out / path.stem
     written = [path, write_png(beside.with_suffix(".png"), layer_sheet(layers, columns=COLUMNS))]
     written.append(write_video(beside.with_suffix(".preview.mp4"), coloured(layers), drawing.fps))
+    written.append(write_page(beside.with_suffix(".html"), drawing))
     if config.text is not None:
         written.append(write_drawing(beside.with_suffix(".json"), drawing))
     return written
@@ -108,7 +110,7 @@ def _each(path: Path) -> Iterator[np.ndarray]:
 def main(config: DictConfig) -> None:
     """Hydra's entry."""
     console = Console(soft_wrap=True, highlight=False)
-    for kind, path in zip(("masks", "strip", "preview", "drawing"), draw(config), strict=False):
+    for kind, path in zip(("masks", "strip", "preview", "page", "drawing"), draw(config), strict=False):
         console.print(f"{kind}: {path.resolve()}")
 
 

@@ -36,7 +36,8 @@ def motion(tmp_path):
 @pytest.mark.parametrize("kind", ["npz", "mp4", "png", "davis"])
 def test_every_form_reads_back_as_it_was_drawn(tmp_path, kind, capsys):
     written = draw(asked(TEXT, *SMALL, f"out={tmp_path}", f"format={kind}"))
-    masks, strip, preview, drawing = written
+    masks, strip, preview, page, drawing = written
+    assert page.suffix == ".html"
     want = draw_masks(read_drawing(drawing))
     found = np.stack(list(iter_masks(masks)))
     assert found.shape == want.shape

@@ -102,10 +102,13 @@ def write_drawing(path: str | Path, drawing: Drawing) -> Path:
     """Write a drawing as JSON, without what is as it is by default."""
     path = Path(path)
     with atomic_write(path) as temporary:
-        # a shape's kind is a default of its class, and says which class it is
-        content = drawing.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-        temporary.write_text(json_text(_short(content)))
+        temporary.write_text(json_text(as_written(drawing)))
     return path
+
+
+def as_written(drawing: Drawing) -> dict[str, Any]:
+    """A drawing in plain containers, as short as people write it."""
+    return _short(drawing.model_dump(mode="json", exclude_none=True))
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,27 +40,57 @@ def draw_objects(drawing: Drawing) -> Iterator[np.ndarray]:
         UserError: A file that it names cannot be read, or the library lacks what it asks for.
     """
     height, width = drawing.size
-    at = np.arange(drawing.frames, dtype=float)
-    actors = []
-    for index, one in enumerate(drawing.objects):
-        try:
-            line = timeline(one, drawing.frames, width / height)
-            actors.append((one, line, _forms(one, line, drawing), morphs(one, at)))
-        except UserError as error:
-            raise UserError(f"objects[{index}]: {error}") from error
+    actors = _actors(drawing)
     for frame in range(drawing.frames):
         seen = np.ones((height, width), np.float32)  # the share of each pixel that nothing stands before
         layers = []
-        for one, line, forms, stages in reversed(actors):
-            before, after, share = stages[frame]
-            form = between(forms[id(before)][frame], forms[id(after)][frame], share)
-            covered = _covered(line, form, frame, (height, width))
-            if not one.occluder:
+        for actor in reversed(actors):
+            covered = _covered(actor.line, actor.form(frame), frame, (height, width))
+            if not actor.occluder:
                 layers.append(np.rint(covered * seen * 255).astype(np.uint8))
                 # the edge of a foreground belongs to what is behind it as well, or their union would have a seam
                 covered = covered >= 1
             seen = seen * (1 - covered)
         yield np.stack(layers[::-1])
+
+
+def object_forms(drawing: Drawing) -> Iterator[list[Form]]:
+    """The form of each object, occluders too, in every frame, before it is placed."""
+    for actor in _actors(drawing):
+        yield [actor.form(frame) for frame in range(drawing.frames)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Actor:
+    """An object with all that its frames need.
+
+    Attributes:
+        line: Where it is.
+        forms: The form of each of its shapes, by the shape's identity, in each frame.
+        stages: Between which shapes it is in each frame, and how far it has got.
+        occluder: Whether it is no foreground.
+    """
+
+    line: Timeline
+    forms: dict[int, list[Form]]
+    stages: list[tuple[Any, Any, float]]
+    occluder: bool
+
+    def form(self, frame: int) -> Form:
+        before, after, share = self.stages[frame]
+        return between(self.forms[id(before)][frame], self.forms[id(after)][frame], share)
+
+
+def _actors(drawing: Drawing) -> list[_Actor]:
+    at, (height, width) = np.arange(drawing.frames, dtype=float), drawing.size
+    actors = []
+    for index, one in enumerate(drawing.objects):
+        try:
+            line = timeline(one, drawing.frames, width / height)
+            actors.append(_Actor(line, _forms(one, line, drawing), morphs(one, at), one.occluder))
+        except UserError as error:
+            raise UserError(f"objects[{index}]: {error}") from error
+    return actors
 
 
 def _covered(line: Timeline, form: Form, frame: int, size: tuple[int, int]) -> np.ndarray:
