@@ -62,7 +62,8 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
     latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
-    given = replace(pipeline.clip(config.source_prompt, masks, place="source_prompt"), latents=latents)
+    given = pipeline.clip(config.source_prompt, masks, place="source_prompt")
+    given = replace(given, latents=latents, frames=frames.unsqueeze(0))
     pipeline.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
     judge = judge_of(config, pipeline, height, width, needed=False)
     paths = []

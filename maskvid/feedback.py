@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import CacheNotFound, scan_cache_dir
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -76,7 +77,7 @@ def judge_of(config: DictConfig, pipeline: MaskVidPipeline, height: int, width: 
     Raises:
         UserError: They are needed and cannot be had.
     """
-    if not config.judge:
+    if config.judge is False:
         if needed:
             raise UserError(f"best_of={config.best_of}: the best is found by its figures; leave judge=false out.")
         refuse_given(config, ["metrics"], "with judge=false")
@@ -85,13 +86,39 @@ def judge_of(config: DictConfig, pipeline: MaskVidPipeline, height: int, width: 
     if config.metrics.clip is not None:
         names = replace(names, clip=config.metrics.clip, pretrained=None)
     given = {key: value for key, value in plain(config.metrics).items() if value is not None}
+    names = replace(names, **given)
+    if config.judge is None and not needed and (absent := not_here(names)):
+        print_warning(
+            f"no figures: {' and '.join(absent)}, which judge, are not on this machine; judge=true downloads them, "
+            "judge=false keeps silent."
+        )
+        return None
     try:
-        return Judge(replace(names, **given), pipeline.device, height, width)
+        return Judge(names, pipeline.device, height, width)
     except UserError as error:
         if needed:
             raise UserError(f"best_of={config.best_of}: {error}") from error
         print_warning(f"no figures: {error}")
         return None
+
+
+def not_here(names: Judges) -> list[str]:
+    """Judges that would be downloaded: hub ids, and names of open_clip, of which the hub's cache holds nothing."""
+    asked = [name for name in (names.segmenter, names.dino) if name is not None and not Path(name).exists()]
+    hubs = {name: name for name in asked}
+    if names.clip is not None and not Path(names.clip).exists():
+        from open_clip.pretrained import get_pretrained_cfg  # seconds to import
+
+        known = get_pretrained_cfg(names.clip, names.pretrained) if names.pretrained else {}
+        if names.pretrained is None or not Path(names.pretrained).is_file():
+            hubs[names.clip] = str(known.get("hf_hub") or names.clip).removeprefix("hf-hub:").strip("/")
+    if not hubs:
+        return []
+    try:
+        cached = {repo.repo_id for repo in scan_cache_dir().repos}
+    except CacheNotFound:
+        cached = set()
+    return [name for name, hub in hubs.items() if hub not in cached]
 
 
 def done_or_told(following: Following | None) -> Followed | None:

@@ -331,7 +331,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
                 list of PIL pictures.
             masks: Its own, see `__call__`.
             source_prompt: What it shows; it makes the inversion truer.
-            keep_background: Whether everything outside the masks stays the source's.
+            keep_background: Whether everything outside the masks stays the source's, to the pixel.
             num_inference_steps: None takes the run's.
             guidance_scale: None takes the run's.
             output_type: `pil`, `np` or `pt`.
@@ -355,7 +355,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         given = self._masks(masks, height, width, num_frames)
         with self.arithmetic():
             latents = self.backbone.encode_frames(video).unsqueeze(0)
-            source = replace(self.clip(source_prompt, given), latents=latents)
+            source = replace(self.clip(source_prompt, given), latents=latents, frames=video.unsqueeze(0))
             frames = asked.edit_clips(source, self.clip(prompt, given), keep_background=keep_background)
         self.maybe_free_model_hooks()
         return MaskVidPipelineOutput(self.video_processor.postprocess_video(frames.cpu().transpose(1, 2), output_type))

@@ -104,7 +104,8 @@ class RequestConfig:
         out: Folder for the files; null makes `generated` in the run directory.
         overwrite: Whether a video of the same name is replaced; else the new one gets a number.
         backbone: Where the run's backbone lies now, and which ControlNet makes first frames.
-        judge: Whether the run's judges say how far each video follows its masks and its prompt.
+        judge: Whether the run's judges say how far each video follows its masks and its prompt; null where they are on
+            this machine already, true downloads them.
         metrics: Judges in place of the run's.
         device: Null takes a GPU if there is one.
         threads: Processor threads; null leaves PyTorch's choice.
@@ -122,7 +123,7 @@ class RequestConfig:
     out: str | None = bounded(None, text=True)
     overwrite: bool = False
     backbone: BackboneOverrides = field(default_factory=BackboneOverrides)
-    judge: bool = True
+    judge: bool | None = None
     metrics: JudgeOverrides = field(default_factory=JudgeOverrides)
     device: str | None = bounded(None, text=True)
     threads: int | None = bounded(None, low=1, high=THREADS)

@@ -18,6 +18,7 @@ from maskvid.diffusion import (
     invert_video,
     keep_outside,
     long_video,
+    paste_outside,
     sample_video,
     shared_noise,
     shared_part,
@@ -186,7 +187,8 @@ class Sampled(Steered):
         blending.
 
         Args:
-            source: Latents, masks and the prompts that describe them.
+            source: Latents, masks and the prompts that describe them; with its frames what is kept are its own pixels,
+                otherwise what the VAE makes of them.
             target: The same clips with the prompts wanted.
             keep_background: Whether everything outside the masks stays the source's.
 
@@ -221,7 +223,10 @@ class Sampled(Steered):
                 after_step=keep_outside(region[:, :f], path) if keep_background else None,
             )
         assert edited is not None
-        return self.decode(edited)
+        frames = self.decode(edited)
+        if not keep_background or source.frames is None:
+            return frames
+        return paste_outside(frames, source.frames.to(frames), region.to(frames))
 
     def first_frame(self, batch: ClipBatch) -> torch.Tensor:
         """First frames (b, c, h, w) of videos that were given none: painted where the method looks at them."""

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,7 +108,9 @@ def test_the_score_is_stated_for_every_seed(run, triples, tmp_path):
 
 
 def test_without_judges_the_video_is_made_all_the_same(run, triples, tmp_path, capsys):
-    [path, _] = generate(configure_generate(run, triples, f"out={tmp_path}/a", "metrics.segmenter=/nowhere"))
+    [path, _] = generate(
+        configure_generate(run, triples, f"out={tmp_path}/a", "metrics.segmenter=/nowhere", "judge=true")
+    )
     assert path.exists()
     assert "followed" not in beside(path)
     said = capsys.readouterr().err
@@ -118,6 +121,22 @@ def test_without_judges_the_video_is_made_all_the_same(run, triples, tmp_path, c
     [path, _] = generate(configure_generate(run, triples, f"out={tmp_path}/b", "judge=false"))
     assert "followed" not in beside(path)
     assert "no figures" not in capsys.readouterr().err
+
+
+def test_judges_are_downloaded_only_when_they_are_asked_for(tmp_path, monkeypatch, capsys):
+    segmenter, clip = "facebook/sam2.1-hiera-small", "ViT-L-14"
+    names = Judges(clip=clip, pretrained="openai", segmenter=segmenter)
+    here = set()
+
+    def cache():
+        return SimpleNamespace(repos=[SimpleNamespace(repo_id=repo) for repo in here])
+
+    monkeypatch.setattr("maskvid.feedback.scan_cache_dir", cache)
+    assert feedback.not_here(names) == [segmenter, clip]
+    here |= {segmenter, "timm/vit_large_patch14_clip_224.openai"}
+    assert feedback.not_here(names) == []
+    assert feedback.not_here(Judges()) == []
+    assert feedback.not_here(Judges(segmenter=str(tmp_path))) == []
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 Each test horse is edited three ways: another animal (background kept), another ground, and a painting style (both with
 the whole picture free). Measured: how well the prompt is met before and after, what the background lost against the
-source through the VAE, and the round trip, inversion and sampling with the source's own prompt. Writes results.csv (a
-row for each clip, edit and seed), table.md and strips.png (of the first clips, the first seed's) beside this file.
+source itself, and the round trip, inversion and sampling with the source's own prompt, against the source through the
+VAE. Writes results.csv (a row for each clip, edit and seed), table.md and strips.png (of the first clips, the first
+seed's) beside this file.
 """
 
 from __future__ import annotations
@@ -46,13 +47,15 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
         subject, caption = subjects[source.ids[0]] or "a horse", source.prompts[0]
         before, _, after = caption.partition(subject)
         rebuilt = pipe.backbone.decode_latents(source.latents[0])
-        region = edit_region(source.masks, (source.latents.shape[-2], source.latents.shape[-1]))[0]
+        # the region that an edit may change, and the cell around it in which both go over into each other
+        region = edit_region(source.masks, (source.latents.shape[-2], source.latents.shape[-1]), margin=2)[0]
         inside = torch.nn.functional.interpolate(region, size=rebuilt.shape[-2:])
         for kind, (pattern, keep) in EDITS.items():
             prompt = pattern.format(subject=subject, before=before, after=after)
             asked = pipe.asked(num_inference_steps=steps, guidance_scale=1.0 if kind == "round trip" else guidance)
             wanted = pipe.clip(prompt, source.masks[0], name=source.ids[0])
             frames = asked.edit_clips(source, wanted, keep_background=keep)[0]
+            against = rebuilt if kind == "round trip" else source.frames[0]
             [text] = wanted.prompts
             words = encoders.clip.texts([text])[0]
             was, is_now = (float(text_alignment(encoders.clip.images(x), words)) for x in (source.frames[0], frames))
@@ -62,8 +65,8 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
                 "text_alignment_before": was,
                 "text_alignment_after": is_now,
                 "mask_iou": float(mask_iou(encoders.segmenter(frames), source.masks[0], given_frames=0)),
-                "background_psnr": float(background_psnr(frames, rebuilt, inside)),
-                "psnr": float(background_psnr(frames, rebuilt, torch.zeros_like(inside))),
+                "background_psnr": float(background_psnr(frames, against, inside)),
+                "psnr": float(background_psnr(frames, against, torch.zeros_like(inside))),
             }
             shown = strip(frames, source.masks[0], scale=2)
             if kind == next(iter(EDITS)):

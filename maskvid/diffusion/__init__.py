@@ -1,7 +1,7 @@
 """Pure functions of the diffusion process: shared noise, first-frame loss, sampling, inversion, long video."""
 
 from maskvid.diffusion.drift import drifting_start
-from maskvid.diffusion.editing import edit_region, keep_outside
+from maskvid.diffusion.editing import edit_region, keep_outside, paste_outside
 from maskvid.diffusion.inversion import invert_video
 from maskvid.diffusion.long_video import long_video
 from maskvid.diffusion.loss import first_frame_loss
@@ -16,6 +16,7 @@ __all__ = [
     "first_frame_loss",
     "invert_video",
     "keep_outside",
+    "paste_outside",
     "long_video",
     "sample_video",
     "shared_noise",

@@ -1,4 +1,4 @@
-"""Keeping what is not edited: outside the masks, latents follow the inverted source."""
+"""Keeping what is not edited: outside the masks latents follow the inverted source, and pixels are its own."""
 
 from __future__ import annotations
 
@@ -36,3 +36,25 @@ def keep_outside(region: torch.Tensor, path: list[torch.Tensor]) -> Callable[[in
         return torch.lerp(path[len(path) - 1 - step], latents, region)
 
     return blend
+
+
+def paste_outside(edited: torch.Tensor, source: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+    """Put the source's own pixels back where an edit may not reach.
+
+    Decoded latents are never the picture that they were encoded from: on footage a VAE alone costs more than anything
+    else in the background. Within the region the edit stays as it is; from its edge to one cell of the latents outside
+    of it, one goes over into the other, where both show the same, so that no seam is seen.
+
+    Args:
+        edited: (b, f, 3, H, W), decoded.
+        source: The same of the clip that was edited.
+        region: (b, f, 1, h, w) in {0, 1}, see `edit_region`.
+
+    Returns:
+        (b, f, 3, H, W), beyond that cell equal to the source to the bit.
+    """
+    cell = edited.shape[-1] // region.shape[-1]
+    inside = F.interpolate(region.flatten(0, 1), size=edited.shape[-2:])
+    grown = F.max_pool2d(inside, cell + 1, stride=1, padding=cell // 2)
+    share = F.avg_pool2d(grown, cell + 1, stride=1, padding=cell // 2, count_include_pad=False)
+    return torch.lerp(source, edited, share.unflatten(0, edited.shape[:2]).to(edited))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from maskvid.diffusion.editing import edit_region, keep_outside
+from maskvid.diffusion.editing import edit_region, keep_outside, paste_outside
 from maskvid.diffusion.long_video import long_video, segments
 
 
@@ -63,3 +63,22 @@ def test_outside_the_region_each_step_is_the_sources():
     assert out[..., 0, 0].unique().tolist() == [9]
     assert out[..., 1, :].unique().tolist() == [2]
     assert blend(3, out)[..., 1, 1].unique().tolist() == [0]  # ends on the clean source
+
+
+@pytest.mark.parametrize("cell", [4, 8])
+def test_what_an_edit_may_not_reach_is_the_sources_to_the_pixel(cell):
+    region = torch.zeros(1, 2, 1, 8, 12)
+    region[0, 0, 0, 2:5, 3:6] = 1  # the second frame is kept whole
+    draws = torch.Generator().manual_seed(1)
+    edited, source = torch.randn(2, 1, 2, 3, 8 * cell, 12 * cell, generator=draws)
+    made = paste_outside(edited, source, region)
+    inside = made[0, 0, :, 2 * cell : 5 * cell, 3 * cell : 6 * cell]
+    assert torch.equal(inside, edited[0, 0, :, 2 * cell : 5 * cell, 3 * cell : 6 * cell])
+    beyond = torch.ones(8 * cell, 12 * cell, dtype=torch.bool)
+    beyond[cell : 6 * cell, 2 * cell : 7 * cell] = False  # the region and a cell around it
+    assert torch.equal(made[0, 0][:, beyond], source[0, 0][:, beyond])
+    assert torch.equal(made[0, 1], source[0, 1])
+    ramp = paste_outside(torch.ones_like(edited), torch.zeros_like(source), region)[0, 0, 0, 3 * cell, : 3 * cell + 1]
+    steps = ramp.diff()
+    assert (steps >= 0).all()
+    assert steps.max() < 1.01 / (cell + 1) + 1e-6  # no seam: a step a pixel
