@@ -16,7 +16,15 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from maskvid.bounds import SEEDS, THREADS, bounded
 from maskvid.errors import UserError
 from maskvid.method import Method
-from maskvid.requestable import DashboardConfig, EditConfig, EvaluateConfig, ExportConfig, GenerateConfig, ReportConfig
+from maskvid.requestable import (
+    DashboardConfig,
+    EditConfig,
+    EvaluateConfig,
+    ExportConfig,
+    GenerateConfig,
+    PrepareConfig,
+    ReportConfig,
+)
 from maskvid.settings import BackboneConfig, BackbonePreset, Data, Optim, Sampling
 
 ROOT = Path(__file__).resolve().parent
@@ -138,6 +146,7 @@ def register() -> None:
     store.store(name="report_schema", node=ReportConfig)
     store.store(name="export_schema", node=ExportConfig)
     store.store(name="dashboard_schema", node=DashboardConfig)
+    store.store(name="prepare_schema", node=PrepareConfig)
     store.store(name="pretrain_schema", node=PretrainConfig)
 
 
