@@ -1,4 +1,4 @@
-"""`python -m maskvid.prepare videos=FOLDER out=FOLDER subject="the horse"`: raw clips to checked triples, and a page."""
+"""`python -m maskvid.prepare videos=FOLDER out=FOLDER subject="the horse"`: clips to triples, and a page."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _page(config: DictConfig) -> Path:
 def _print(outcome: Outcome, config: DictConfig) -> None:
     """A table of the clips, and the reasons against windows; names and captions are texts, which may hold brackets."""
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("clip", "size", "seconds", "shots", "windows", "left over", show_lines=True)
+    table = Table("clip", "size", "seconds", "shots", "windows")
     for clip in outcome.clips:
         size, plan = f"{clip.columns}x{clip.rows}", clip.plan
-        table.add_row(
-            Text(clip.label), size, f"{plan.seconds:.1f}", str(plan.shots), str(len(plan.spans)),
-            Text("\n".join(plan.left_over)),
-        )  # fmt: skip
+        table.add_row(Text(clip.label), size, f"{plan.seconds:.1f}", str(plan.shots), str(len(plan.spans)))
     Console(highlight=False).print(table)
+    for clip in outcome.clips:
+        for line in clip.plan.left_over:
+            console.print(f"left over: {clip.label}: {line}", markup=False)
     for line in outcome.not_read:
         console.print(f"not read: {line}", style="red", markup=False)
     for name in outcome.unknown:

@@ -42,6 +42,7 @@ ROOMS = {
     "model": set[str](),
     "world": set[str](),
     "data": {"masks", "media"},
+    "footage": {"judges", "masks", "media"},
     "callbacks": {"judges", "media", "metrics", "model"},
     "miniature": {"judges", "media", "metrics", "model", "world"},
     "module": {"diffusion", "masks", "model", "pipeline"},
@@ -62,7 +63,7 @@ ROOMS = {
     "request": {"config", "data", "description", "entry", "inputs", "media", "model", "pipeline", "train"},
     "recordings": {"data", "masks", "media"},
 }
-PROGRAMS = {"dashboard", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
+PROGRAMS = {"dashboard", "edit", "evaluate", "export", "generate", "prepare", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
 ALLOWED = {
     "__init__": {"pipeline"},  # when it is asked for

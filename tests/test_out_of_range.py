@@ -43,7 +43,7 @@ def test_what_works_passes():
 
 
 @pytest.mark.parametrize(
-    "program", ["generate", "edit", "evaluate", "train", "report", "export", "dashboard", "pretrain"]
+    "program", ["generate", "edit", "evaluate", "train", "report", "export", "dashboard", "prepare", "pretrain"]
 )
 def test_every_key_is_refused_by_its_name(program):
     mine = []

@@ -56,8 +56,8 @@ CHECKS = {
     "filled": Check("share of the frames that were filled from their neighbours"),
     "specks": Check("share of what was found that was specks, and taken out"),
 }
-"""By name. The exact masks of all rendered clips, at four frames a second and at twelve, reach a jump of .10, a flicker of
-.16 and a growth of 1.8; the limits lie beyond."""
+"""By name. The exact masks of all rendered clips, at four frames a second and at twelve, reach a jump of .10, a flicker
+of .16 and a growth of 1.8; the limits lie beyond."""
 
 
 def measure_masks(found: np.ndarray, cleaned: Cleaned) -> dict[str, float]:
@@ -73,7 +73,7 @@ def measure_masks(found: np.ndarray, cleaned: Cleaned) -> dict[str, float]:
     middles = {int(i): np.array(ndimage.center_of_mass(masks[i])) for i in present}
     pairs = [(i, i + 1) for i in middles if i + 1 in middles]
     diagonal = float(np.hypot(*masks.shape[1:]))
-    edges = np.stack([masks[:, 0].any(1), masks[:, -1].any(1), masks[:, :, 0].any(1), masks[:, :, -1].any(1)]).any(0)
+    edges = masks[:, [0, -1]].any(axis=(1, 2)) | masks[:, :, [0, -1]].any(axis=(1, 2))
     return {
         "area": float(masks.mean()),
         "jump": max((float(np.hypot(*(middles[b] - middles[a]))) / diagonal for a, b in pairs), default=0.0),

@@ -8,10 +8,13 @@ import numpy as np
 from maskvid.errors import UserError
 from maskvid.footage.finders import LOST, Lead, NotFound
 
-LARGEST = 400
+LARGEST, SMALLEST = 400, 192
 """Pixels of the longer side that is worked at."""
 
-BAND = 0.06
+AROUND = 0.3
+"""Of the box's sides: so far around it the background's colours are learnt; what is farther away says nothing of it."""
+
+BAND = 0.1
 """Of the foreground's size (the root of its area): how far its edge may have moved beyond what the flow says."""
 
 LEAST = 30
@@ -29,11 +32,12 @@ class GrabCut:
     def __call__(self, frames: np.ndarray, lead: Lead) -> np.ndarray:
         """See `Finder`."""
         rows, columns = frames.shape[1:3]
-        scale = min(1.0, LARGEST / max(rows, columns))
+        side = max(rows, columns)
+        scale = min(LARGEST, max(SMALLEST, side)) / side
         size = max(1, round(columns * scale)), max(1, round(rows * scale))
 
         def small(picture: np.ndarray) -> np.ndarray:
-            return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
         found = np.zeros(frames.shape[:3], bool)
         if lead.earlier is None:
@@ -64,15 +68,19 @@ def _from_box(picture: np.ndarray, box: list[float]) -> np.ndarray:
     right, bottom = min(columns - 1, int(np.ceil(box[2]))), min(rows - 1, int(np.ceil(box[3])))
     if right - left < 2 or bottom - top < 2:
         raise NotFound("the box lies outside the picture, or what is cut from it")
+    high, wide = round(AROUND * (bottom - top)), round(AROUND * (right - left))
+    place = slice(max(0, top - high), bottom + high), slice(max(0, left - wide), right + wide)
     labels = np.full((rows, columns), cv2.GC_BGD, np.uint8)
     labels[top:bottom, left:right] = cv2.GC_PR_FGD
-    return _cut(picture, labels, rounds=6)
+    return _cut(picture, labels, place, rounds=6)
 
 
 def _carried(mask: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """float32 (h, w): the mask of the frame before, moved as the picture did."""
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (now, before)]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
+        grey[0], grey[1], None
+    )  # type: ignore[call-overload]  # it makes room itself
     y, x = np.indices(mask.shape, dtype=np.float32)
     return cv2.remap(mask.astype(np.float32), x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
 
@@ -93,16 +101,20 @@ def _refined(picture: np.ndarray, carried: np.ndarray) -> np.ndarray:
     place = (
         slice(max(0, ys.min() - margin), ys.max() + margin + 1), slice(max(0, xs.min() - margin), xs.max() + margin + 1)
     )  # fmt: skip
-    found = np.zeros_like(likely, bool)
-    found[place] = _cut(np.ascontiguousarray(picture[place]), labels[place].copy(), rounds=2)
-    return found
+    return _cut(picture, labels, place, rounds=2)
 
 
-def _cut(picture: np.ndarray, labels: np.ndarray, rounds: int) -> np.ndarray:
-    front, back = (np.isin(labels, pair) for pair in ((cv2.GC_FGD, cv2.GC_PR_FGD), (cv2.GC_BGD, cv2.GC_PR_BGD)))
-    if not (front.any() and back.any()):
-        return front
+def _cut(picture: np.ndarray, labels: np.ndarray, place: tuple[slice, slice], rounds: int) -> np.ndarray:
+    """GrabCut of a part of a picture, by its labels (h, w), as bool (h, w); all else is background."""
+    own = labels[place].copy()
+    front = np.isin(own, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    found = np.zeros(labels.shape, bool)
+    if front.all() or not front.any():
+        found[place] = front
+        return found
     cv2.setRNGSeed(0)  # it draws where it begins
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(picture[..., ::-1].copy(), labels, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
-    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    bgr = np.ascontiguousarray(picture[place][..., ::-1])
+    cv2.grabCut(bgr, own, None, *models, rounds, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    found[place] = np.isin(own, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return found
