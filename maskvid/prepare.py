@@ -30,6 +30,7 @@ from maskvid.footage.making import Outcome, prepare
 from maskvid.settings import Preparation
 
 register()
+MOST = 30  # rejected windows that are named on the console
 
 
 def run_prepare(config: DictConfig) -> Outcome:
@@ -87,10 +88,12 @@ def _print(outcome: Outcome, config: DictConfig) -> None:
             for span in clip.plan.spans:
                 console.print(f"{clip.window(span)}: from {span.start:.2f} s", markup=False)
         return
-    for verdict in outcome.verdicts:
-        if not verdict.accepted:
-            said = "a person" if verdict.by_person else "; ".join(verdict.reasons)
-            console.print(f"rejected: {verdict.record.name}: {said}", markup=False)
+    rejected = [verdict for verdict in outcome.verdicts if not verdict.accepted]
+    for verdict in rejected[:MOST]:
+        said = "a person" if verdict.by_person else "; ".join(verdict.reasons)
+        console.print(f"rejected: {verdict.record.name}: {said}", markup=False)
+    if len(rejected) > MOST:
+        console.print(f"rejected: {len(rejected) - MOST} more, see the page")
     console.print(f"accepted: {outcome.accepted} of {len(outcome.verdicts)} windows", markup=False)
     console.print(f"page: {_page(config)}", markup=False)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError, said
 from maskvid.weights_folder import check_weights_folder, refuse_broken
@@ -31,6 +32,7 @@ class Captioner:
         self.name = f"captioner={path!r}"
         if Path(path).is_dir():
             check_weights_folder(Path(path), self.name)
+        transformers_logging.disable_progress_bar()  # it would tear the run's own
         try:
             self.processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
             self.model = AutoModelForImageTextToText.from_pretrained(

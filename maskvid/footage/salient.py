@@ -18,6 +18,9 @@ from maskvid.footage.finders import Lead, NotFound
 HOME = "U2NET_HOME"
 """Where rembg looks for models; a file elsewhere is refused."""
 
+NO_COMPILER = "NUMBA_DISABLE_JIT"
+"""rembg's alpha matting, which is not used here, is compiled when it is first imported, for more than a minute."""
+
 
 class Salient:
     """Marks what is salient in each frame, whatever it is.
@@ -33,7 +36,8 @@ class Salient:
     def __init__(self, model: str) -> None:
         name = f"model={model!r}"
         try:
-            from rembg.session_factory import new_session
+            with _environment(NO_COMPILER, "1"):
+                from rembg.session_factory import new_session
         except ImportError as error:
             raise UserError(
                 f"foreground=rembg needs the extra `rembg`: pip install 'maskvid[rembg]' ({said(error)}). Without it "
@@ -42,7 +46,8 @@ class Salient:
         path = expanded(model)
         try:
             if path.exists():
-                with _home(file := _onnx(path, name)):
+                file = _onnx(path, name)
+                with _environment(HOME, str(file.parent)):
                     self.session: Any = new_session("u2net_custom", model_path=str(file))
             else:
                 self.session = new_session(model)
@@ -70,13 +75,14 @@ def _onnx(path: Path, name: str) -> Path:
 
 
 @contextmanager
-def _home(file: Path) -> Iterator[None]:
-    """Let rembg read a file where it lies."""
-    before = os.environ.get(HOME)
-    os.environ[HOME] = str(file.parent)
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for a while."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        os.environ.pop(HOME)
-        if before is not None:
-            os.environ[HOME] = before
+        if before is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError
 from maskvid.footage.detector import Detection, Detector
@@ -37,6 +38,7 @@ class Tracked:
     """
 
     def __init__(self, path: str, *, detector: str | None, subject: str, device: torch.device) -> None:
+        transformers_logging.disable_progress_bar()  # it would tear the run's own
         try:
             self.segmenter = Sam2Segmenter(path, device, key="model")
             self.detector = None if detector is None else Detector(detector, device)

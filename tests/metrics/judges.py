@@ -102,9 +102,9 @@ def shard(rank: int, world: int, folder: str, shards: list[list[int]]) -> None:
     torch.save((metrics.compute(), metrics.rows()), os.path.join(folder, f"{rank}.pt"))
 
 
-def save_sam2(folder: Path) -> Path:
+def save_sam2(folder: Path, seed: int = 0) -> Path:
     """A SAM 2 of the true architecture with random weights, and its processor."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     size = 128
     backbone = {
         "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [size, size],
