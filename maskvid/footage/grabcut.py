@@ -78,9 +78,7 @@ def _from_box(picture: np.ndarray, box: list[float]) -> np.ndarray:
 def _carried(mask: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """float32 (h, w): the mask of the frame before, moved as the picture did."""
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (now, before)]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
-        grey[0], grey[1], None
-    )  # type: ignore[call-overload]  # it makes room itself
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)  # type: ignore[call-overload]  # it makes room itself
     y, x = np.indices(mask.shape, dtype=np.float32)
     return cv2.remap(mask.astype(np.float32), x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR)
 

@@ -26,7 +26,9 @@ def test_videos_and_picture_folders_at_any_depth(tmp_path):
 
 
 def test_names_stay_apart(tmp_path):
-    touch(tmp_path / "a.mp4", tmp_path / "a.mov", tmp_path / "x" / "y.mp4", tmp_path / "x_y.mp4", tmp_path / "<b>'\".mp4")
+    touch(
+        tmp_path / "a.mp4", tmp_path / "a.mov", tmp_path / "x" / "y.mp4", tmp_path / "x_y.mp4", tmp_path / "<b>'\".mp4"
+    )
     names = [source.name for source in find_sources(tmp_path)[0]]
     assert len({name.lower() for name in names}) == 5
     assert not any(set(name) & set("<>'\"/ ") for name in names)

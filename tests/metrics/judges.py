@@ -8,7 +8,11 @@ import open_clip
 import torch
 from torch import nn
 from transformers import (
-    Sam2ImageProcessorFast, Sam2VideoConfig, Sam2VideoModel, Sam2VideoProcessor, Sam2VideoVideoProcessor
+    Sam2ImageProcessorFast,
+    Sam2VideoConfig,
+    Sam2VideoModel,
+    Sam2VideoProcessor,
+    Sam2VideoVideoProcessor,
 )
 
 from maskvid.metrics.suite import VideoMetrics
@@ -132,5 +136,3 @@ def save_sam2(folder: Path, seed: int = 0) -> Path:
     )
     processor.save_pretrained(folder)
     return folder
-
-

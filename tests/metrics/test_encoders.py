@@ -7,11 +7,8 @@ from transformers import (
     BitImageProcessor,
     Dinov2Config,
     Dinov2Model,
-    Sam2ImageProcessorFast,
-    Sam2VideoConfig,
     Sam2VideoModel,
     Sam2VideoProcessor,
-    Sam2VideoVideoProcessor,
 )
 
 from maskvid.errors import UserError
