@@ -74,7 +74,7 @@ def measure_masks(found: np.ndarray, cleaned: Cleaned) -> dict[str, float]:
     pairs = [(i, i + 1) for i in middles if i + 1 in middles]
     diagonal = float(np.hypot(*masks.shape[1:]))
     sides = [masks[:, 0], masks[:, -1], masks[:, :, 0], masks[:, :, -1]]
-    edges = np.concatenate(sides, axis=1).any(axis=1)
+    edges = np.asarray(np.concatenate(sides, axis=1).any(axis=1))
     return {
         "area": float(masks.mean()),
         "jump": max((float(np.hypot(*(middles[b] - middles[a]))) / diagonal for a, b in pairs), default=0.0),

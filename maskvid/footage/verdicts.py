@@ -100,7 +100,8 @@ def _judged(record: Record, said: Said, wanted: Preparation) -> Verdict:
 def caption_of(record: Record, wanted: Preparation) -> tuple[str, str]:
     """The caption of a window, and what is to be known of it."""
     if wanted.caption is not None:
-        return parse_prompt(wanted.caption, wanted.subject, name="caption").marked, ""
+        own = None if "[" in wanted.caption else wanted.subject  # brackets win: they may say more than is looked for
+        return parse_prompt(wanted.caption, own, name="caption").marked, ""
     assert wanted.subject is not None
     if not record.words:
         return f"[{parse_prompt(wanted.subject, name='subject').text}]", ""
