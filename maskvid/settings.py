@@ -304,7 +304,8 @@ class Preparation:
         fps: Its frames a second; clips are resampled in time.
         height: Rows of what is written, cut from the middle; null keeps the clip's own proportions.
         width: Columns, with `height`.
-        largest_side: Of pictures that keep their proportions, in pixels; smaller ones stay as they are.
+        largest_side: Pixels of what keeps its proportions, and of the pictures that the foreground is looked for in;
+            nothing is enlarged to it.
         folder_fps: Frames a second of clips that are folders of pictures.
         cut_threshold: How many times a frame must differ more than those around it for a cut; null looks for none.
         caption: Of every window, the subject in brackets; null makes `[subject]`, or asks the captioner.

@@ -39,11 +39,13 @@ class Lead:
         box: Around the foreground in the first frame of the shot, or None.
         points: x, y and whether the point is on the foreground (1) or the background (0), in that frame.
         earlier: None in the first window of a shot.
+        step: Every so-manyth frame is asked for, the last of each step; those before it show how it came there.
     """
 
     box: Box | None = None
     points: tuple[tuple[float, float, int], ...] = ()
     earlier: Earlier | None = None
+    step: int = 1
 
 
 class Finder(Protocol):
@@ -53,7 +55,7 @@ class Finder(Protocol):
         """Find the foreground.
 
         Args:
-            frames: uint8 (f, h, w, 3) RGB.
+            frames: uint8 (f * step, h, w, 3) RGB; step is 1 but for those of `DENSEST`.
             lead: What is known of it.
 
         Returns:
@@ -84,6 +86,9 @@ ABOUT = {
     ),
 }
 """What each can do and what it cannot, for the page and the console."""
+
+DENSEST = {"grabcut": 25.0}
+"""Frames a second that those look at which follow by optical flow: at four a second nothing is where it was."""
 
 LOST = "the foreground was lost in the window before; show it there by a box, in a folder of its own"
 

@@ -24,9 +24,9 @@ LEAST = 30
 class GrabCut:
     """Cuts out what the box shows in the first frame of a shot, and follows it.
 
-    From frame to frame the mask is carried by dense optical flow; then GrabCut (Rother et al. 2004) finds the edge anew
-    within a band around it, by the colours inside and outside. What is of the background's colour is lost, and what
-    leaves the picture does not come back.
+    From frame to frame the mask is carried by dense optical flow; in those that are kept GrabCut (Rother et al. 2004)
+    finds the edge anew within a band around it, by the colours inside and outside. What is of the background's colour
+    is lost, and what leaves the picture does not come back.
     """
 
     def __call__(self, frames: np.ndarray, lead: Lead) -> np.ndarray:
@@ -39,7 +39,7 @@ class GrabCut:
         def small(picture: np.ndarray) -> np.ndarray:
             return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
-        found = np.zeros(frames.shape[:3], bool)
+        found = np.zeros((len(frames) // lead.step, rows, columns), bool)
         if lead.earlier is None:
             if lead.box is None:
                 raise UserError("foreground=grabcut needs box=[left,top,right,bottom].")
@@ -49,12 +49,15 @@ class GrabCut:
             if mask.sum() < LEAST:
                 raise NotFound(LOST)
         for index, frame in enumerate(frames):
-            now = small(frame)
+            now, kept = small(frame), (index + 1) % lead.step == 0
             if before is not None:
-                mask = _refined(now, _carried(mask, before, now))
-            if mask.sum() < LEAST:
+                mask = _carried(mask, before, now)
+                mask = _refined(now, mask) if kept else mask
+            if (mask >= 0.5).sum() < LEAST:
                 break
-            found[index] = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR) >= 0.5
+            if kept:
+                shown = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_LINEAR)
+                found[index // lead.step] = shown >= 0.5
             before = now
         if not found[0].any():
             raise NotFound("nothing within the box differs from what is around it")

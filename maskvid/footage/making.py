@@ -15,9 +15,9 @@ from rich.progress import Progress
 from maskvid.errors import UserError
 from maskvid.footage.checks import measure_masks, reasons_against
 from maskvid.footage.cleaning import clean
-from maskvid.footage.finders import Earlier, Finder, Lead, NotFound, make_finder
+from maskvid.footage.finders import DENSEST, Earlier, Finder, Lead, NotFound, make_finder
 from maskvid.footage.overview import write_overview
-from maskvid.footage.placing import box_in, points_in, window_size
+from maskvid.footage.placing import Size, box_in, points_in, resized, window_size, work_size
 from maskvid.footage.previews import write_previews, write_triple
 from maskvid.footage.records import Record, Workplace
 from maskvid.footage.shots import find_cuts
@@ -25,6 +25,7 @@ from maskvid.footage.sources import Source, find_sources
 from maskvid.footage.spans import Plan, Span, cut_windows, plan_windows
 from maskvid.footage.verdicts import Verdict, caption_of, judge, read_verdicts, write_listing
 from maskvid.media.frames import iter_frames, measure
+from maskvid.media.resample import resize_crop
 from maskvid.media.times import evenly, frame_times
 from maskvid.settings import Preparation
 
@@ -186,7 +187,8 @@ def _looked_through(source: Source, wanted: Preparation, outcome: Outcome, bar: 
     except UserError as error:
         outcome.not_read.append(f"{source.label}: {error}")
         return []
-    return [Clip(source.label, source.name, rows, columns, plan_windows(times, cuts, wanted.num_frames, wanted.fps))]
+    plan = plan_windows(times, cuts, wanted.num_frames, wanted.fps, densest=DENSEST.get(wanted.foreground))
+    return [Clip(source.label, source.name, rows, columns, plan)]
 
 
 def _told(things: Iterable[Any], bar: Progress, text: str, total: int) -> Iterator[Any]:
@@ -207,7 +209,8 @@ def _make(source: Source, clip: Clip, wanted: Preparation, place: Workplace, net
     if not todo:
         return
     spans = clip.plan.spans[: todo[-1] + 1]
-    native, size = (clip.rows, clip.columns), window_size((clip.rows, clip.columns), wanted)
+    native = clip.rows, clip.columns
+    size = work_size(native, wanted)
     shown = Lead(box_in(wanted, native, size), points_in(wanted, native, size))
     before: tuple[int, Earlier] | None = None  # the shot of the window before, and how it ended
     windows = cut_windows(iter_frames(source.path), spans, *size)
@@ -216,28 +219,30 @@ def _make(source: Source, clip: Clip, wanted: Preparation, place: Workplace, net
         if record is None:
             earlier = before[1] if before is not None and before[0] == span.shot else None
             blank = Record(clip.window(span), clip.label, span.shot, span.number, span.start, found=False)
-            record, mask = _made(blank, frames, replace(shown, earlier=earlier), wanted, place, networks)
+            lead = replace(shown, earlier=earlier, step=span.step)
+            record, mask = _made(blank, frames, lead, window_size(native, wanted), wanted, place, networks)
         else:
             mask = place.last_mask(record)
-        mask = np.zeros(frames.shape[1:3], bool) if mask is None else mask
+        mask = np.zeros(size, bool) if mask is None else resized(mask, size)
         before = span.shot, Earlier(frames[-1].copy(), mask)
 
 
 def _made(
-    blank: Record, frames: np.ndarray, lead: Lead, wanted: Preparation, place: Workplace, networks: Networks
+    blank: Record, frames: np.ndarray, lead: Lead, size: Size, wanted: Preparation, place: Workplace, networks: Networks
 ) -> tuple[Record, np.ndarray | None]:
-    """Make a window, and say how it ends: the foreground in its last frame."""
+    """Make a window of a size, and say how it ends: the foreground in its last frame."""
+    kept = np.stack([resize_crop(frame, *size) for frame in frames[lead.step - 1 :: lead.step]])
     try:
-        found = networks.finder(frames, lead)
+        found = np.stack([resized(mask, size) for mask in networks.finder(frames, lead)])
     except NotFound as nothing:
-        write_previews(place.out, blank.name, frames, None, wanted.fps)
+        write_previews(place.out, blank.name, kept, None, wanted.fps)
         record = replace(blank, missing=str(nothing))
         place.keep(record)
         return record, None
     cleaned = clean(found)
     figures = measure_masks(found, cleaned)
-    write_triple(place.out, blank.name, frames, cleaned.masks, wanted.fps)
-    write_previews(place.out, blank.name, frames, cleaned.masks, wanted.fps)
+    write_triple(place.out, blank.name, kept, cleaned.masks, wanted.fps)
+    write_previews(place.out, blank.name, kept, cleaned.masks, wanted.fps)
     record = replace(
         blank,
         found=True,
@@ -258,7 +263,8 @@ def _read_clip(known: dict[str, Any]) -> Clip:
     try:
         plan = known["plan"]
         spans = tuple(
-            Span(span["shot"], span["number"], span["start"], tuple(span["frames"])) for span in plan["spans"]
+            Span(span["shot"], span["number"], span["start"], tuple(span["frames"]), span["step"])
+            for span in plan["spans"]
         )
         whole = Plan(spans, plan["shots"], tuple(plan["left_over"]), plan["seconds"])
         return Clip(known["label"], known["name"], known["rows"], known["columns"], whole)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
+import numpy as np
+
 from maskvid.footage.finders import Box
 from maskvid.settings import Preparation
 
@@ -28,6 +31,30 @@ def window_size(source: Size, wanted: Preparation) -> Size:
     scale = min(1.0, wanted.largest_side / max(source))
     rows, columns = (max(2, round(side * scale) // 2 * 2) for side in source)
     return rows, columns
+
+
+def work_size(source: Size, wanted: Preparation) -> Size:
+    """Rows and columns in which the foreground is looked for: the same picture, larger.
+
+    As large as `largest_side` and the clip allow: the 64 rows of the miniature show a network little.
+
+    Example:
+        >>> work_size((720, 1280), Preparation(subject="it", height=64, width=96))
+        (427, 640)
+        >>> work_size((144, 176), Preparation(subject="it", height=64, width=96))
+        (117, 176)
+    """
+    height, width = window_size(source, wanted)
+    scale = max(1.0, min(source[0] / height, source[1] / width, wanted.largest_side / max(height, width)))
+    return round(height * scale), round(width * scale)
+
+
+def resized(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask, bool (h, w), at another size of the same proportions: a pixel is foreground where most of it was."""
+    if mask.shape == size:
+        return mask
+    kind = cv2.INTER_AREA if mask.shape[0] > size[0] else cv2.INTER_LINEAR
+    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=kind) >= 0.5
 
 
 def placed(point: Sequence[float], source: Size, window: Size, *, shares: bool) -> tuple[float, float]:

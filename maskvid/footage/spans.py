@@ -25,13 +25,20 @@ class Span:
         shot: Number of its shot, from 1 on.
         number: Of the window within the shot, from 1 on.
         start: Seconds at which it begins.
-        frames: Index of the clip's frame for each frame of the window; rising, repeated where the clip is slower.
+        frames: Indices of the clip's frames that are looked at; rising, repeated where the clip is slower.
+        step: Every so-manyth of them is a frame of the window; those before it lead to it.
     """
 
     shot: int
     number: int
     start: float
     frames: tuple[int, ...]
+    step: int = 1
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Indices of the clip's frames that the window has."""
+        return self.frames[self.step - 1 :: self.step]
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,9 @@ class Plan:
     seconds: float
 
 
-def plan_windows(times: np.ndarray, cuts: Sequence[int], num_frames: int, fps: float) -> Plan:
+def plan_windows(
+    times: np.ndarray, cuts: Sequence[int], num_frames: int, fps: float, *, densest: float | None = None
+) -> Plan:
     """Cut each shot into windows, one behind the other.
 
     Args:
@@ -59,6 +68,8 @@ def plan_windows(times: np.ndarray, cuts: Sequence[int], num_frames: int, fps: f
         cuts: First frames of shots, but for the first of all.
         num_frames: Frames of a window.
         fps: Its frames a second.
+        densest: Frames a second that are looked at, at most, where what moves is followed from frame to frame; None
+            looks at the windows' own alone.
 
     Returns:
         The windows, and what is left over.
@@ -79,14 +90,16 @@ def plan_windows(times: np.ndarray, cuts: Sequence[int], num_frames: int, fps: f
     spans: list[Span] = []
     left_over: list[str] = []
     length = num_frames / fps
+    step = 1 if densest is None else max(1, int(min(rate_of(times) + _SLACK, densest) / fps))
     ends = [*(float(times[cut]) for cut in cuts), float(lasts(times))]
     for shot, (first, end) in enumerate(zip([0, *cuts], ends, strict=True), start=1):
         begin = float(times[first])
         count = int((end - begin + _SLACK) // length)
         for number in range(count):
-            wanted = begin + (number * num_frames + np.arange(num_frames)) / fps
-            frames = tuple(int(index) for index in shown_at(times, wanted))
-            spans.append(Span(shot, number + 1, float(wanted[0]), frames))
+            start = begin + number * length
+            wanted = start + (np.arange(num_frames * step) + 1 - step) / (fps * step)
+            frames = tuple(max(first, int(index)) for index in shown_at(times, wanted))
+            spans.append(Span(shot, number + 1, start, frames, step))
         rest = end - begin - count * length
         if rest > _SLACK:
             where = "at its end" if count else "in all"

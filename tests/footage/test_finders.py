@@ -68,6 +68,15 @@ def test_grabcut_goes_on_where_the_window_before_ended_and_needs_no_box_there():
         GrabCut()(FRAMES[3:], Lead(box=SQUARE, earlier=Earlier(FRAMES[2], np.zeros((64, 96), bool))))
 
 
+def test_frames_between_lead_grabcut_over_a_long_way():
+    frames, masks = make_frames(25, 64, 96), make_masks(25, 64, 96) > 0  # two pixels a frame
+    far = GrabCut()(frames[::12], Lead(box=SQUARE))
+    assert iou(far[1:], masks[12::12]) < 0.3
+    led = GrabCut()(np.concatenate([frames[:1].repeat(11, axis=0), frames]), Lead(box=SQUARE, step=12))
+    assert led.shape == far.shape
+    assert iou(led, masks[::12]) > 0.7
+
+
 def test_grabcut_is_the_same_twice_and_tells_what_it_cannot_see():
     assert np.array_equal(GrabCut()(FRAMES, Lead(box=SQUARE)), GrabCut()(FRAMES, Lead(box=SQUARE)))
     with pytest.raises(NotFound, match="outside the picture"):

@@ -71,3 +71,16 @@ def test_a_frame_may_belong_to_two_windows_of_a_slower_clip():
     assert [tuple(int(v) for v in pictures[:, 0, 0, 0]) for _, pictures in found] == [s.frames for s in plan.spans]
     indices = [frame for span in plan.spans for frame in span.frames]
     assert len(set(indices)) < len(indices)
+
+
+def test_what_is_followed_is_looked_at_more_densely_and_keeps_the_same_frames():
+    times = np.arange(200) / 24
+    plain, dense = (plan_windows(times, [90], 8, 8, densest=densest) for densest in (None, 25.0))
+    assert [span.kept for span in dense.spans] == [span.frames for span in plain.spans]
+    assert {span.step for span in dense.spans} == {3}
+    first, second = dense.spans[:2]
+    assert first.frames[:4] == (0, 0, 0, 1)  # nothing leads to the first frame
+    assert second.frames[0] == first.frames[-1] + 1
+    later = next(span for span in dense.spans if span.shot == 2)
+    assert min(later.frames) == 90  # and nothing of the shot before leads to another's
+    assert {span.step for span in plan_windows(times, [], 8, 20, densest=25.0).spans} == {1}
