@@ -106,4 +106,8 @@ def test_each_fault_is_measured_and_told():
     cut[:, :, :12] |= cut[:, :, 12:24]
     cut[:3] = square(step=0)[:3]
     assert measured(cut)[0]["border"] == pytest.approx(6 / 9)
+    scattered = square()
+    for left in range(4, 90, 12):
+        scattered[:, 50:58, left : left + 6] = True
+    assert "many pieces" in measured(scattered)[1]
     assert set(measured(cut)[0]) == set(CHECKS)

@@ -51,6 +51,18 @@ def test_the_embedded_segmenter_knows_the_embedded_world_at_any_size():
         Embedded(CPU)(np.full((2, 64, 96, 3), 90, np.uint8), Lead())
 
 
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coins", "chelsea", "rocket"])
+def test_the_embedded_segmenter_says_that_it_does_not_know_photographs(name):
+    skimage = pytest.importorskip("skimage")
+    try:
+        picture = getattr(skimage.data, name)()
+    except Exception as error:
+        pytest.skip(f"this picture is not in the package: {error}")
+    frame = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+    with pytest.raises(NotFound, match="does not know what it sees|sees no animal"):
+        Embedded(CPU)(np.repeat(frame[None], 2, axis=0), Lead())
+
+
 def test_grabcut_follows_what_the_box_shows():
     found = GrabCut()(FRAMES, Lead(box=SQUARE))
     assert iou(found, MASKS) > 0.7  # a square of 12 x 16 pixels, an edge of one

@@ -15,8 +15,8 @@ from maskvid.footage.verdicts import Said, judge
 from maskvid.settings import Preparation
 
 FIGURES = {
-    "area": 0.001, "jump": 0.1, "flicker": 0.0, "growth": 1.0, "border": 1.0, "nothing": 0.0, "filled": 0.0,
-    "specks": 0.0,
+    "area": 0.001, "jump": 0.1, "flicker": 0.0, "growth": 1.0, "pieces": 1.0, "border": 1.0, "nothing": 0.0,
+    "filled": 0.0, "specks": 0.0,
 }  # fmt: skip
 EVIL = "</script><script>alert(1)</script>\"' onload=x [a] {{ 7 * 7 }}"
 WANTED = Preparation(subject="the horse", foreground="embedded")
