@@ -372,5 +372,8 @@ class Preparation:
                 raise UserError(
                     f"{name}={getattr(self, name)}: it has no effect with foreground={self.foreground}; leave it out."
                 )
+        shown = self.box is not None or self.points is not None
+        if shown and self.detector != type(self).__dataclass_fields__["detector"].default:
+            raise UserError(f"detector={self.detector}: it has no effect where box or points are given; leave one out.")
         if self.caption is not None and self.captioner is not None:
             raise UserError(f"captioner={self.captioner}: it has no effect where caption is given; leave one out.")

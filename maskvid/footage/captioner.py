@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from PIL import Image
@@ -11,7 +9,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_weights_folder, refuse_broken
+from maskvid.footage.hub import check_model
+from maskvid.weights_folder import refuse_broken
 
 LONGEST = 30
 """Tokens of a caption; a text encoder takes 77."""
@@ -30,8 +29,7 @@ class Captioner:
 
     def __init__(self, path: str, device: torch.device) -> None:
         self.name = f"captioner={path!r}"
-        if Path(path).is_dir():
-            check_weights_folder(Path(path), self.name)
+        check_model(path, self.name)
         transformers_logging.disable_progress_bar()  # it would tear the run's own
         try:
             self.processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +12,9 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from maskvid.errors import UserError, said
 from maskvid.footage.finders import Box
+from maskvid.footage.hub import check_model
 from maskvid.footage.wording import bare
-from maskvid.weights_folder import check_weights_folder, refuse_broken
+from maskvid.weights_folder import refuse_broken
 
 LEAST = 0.25
 """Score below which nothing was found, of Grounding DINO; OWLv2's scores are lower."""
@@ -48,8 +48,7 @@ class Detector:
 
     def __init__(self, path: str, device: torch.device) -> None:
         name = f"detector={path!r}"
-        if Path(path).is_dir():
-            check_weights_folder(Path(path), name)
+        check_model(path, name)
         try:
             self.processor = AutoProcessor.from_pretrained(path, trust_remote_code=False)
             self.model = AutoModelForZeroShotObjectDetection.from_pretrained(

@@ -75,6 +75,9 @@ class Workplace:
         if before == self.settings:
             clear_temporaries(out)
             return
+        if not any((out / "windows").glob("*.json")):  # nothing is lost: a model could not be had, or it was stopped
+            self._remove()
+            return
         if not overwrite:
             other = sorted(key for key in {*before, *settings} if before.get(key) != self.settings.get(key))
             told = ", ".join(f"{key}={before.get(key)!s:.60} (now {self.settings.get(key)!s:.60})" for key in other)
@@ -90,12 +93,15 @@ class Workplace:
 
     def clear(self) -> None:
         """Take away what was made here, and nothing else; a person's verdicts are of other windows, and kept aside."""
+        self._remove()
+        if (self.out / VERDICTS).exists():
+            (self.out / VERDICTS).replace(self.out / "verdicts-before.json")
+
+    def _remove(self) -> None:
         for name in FOLDERS:
             shutil.rmtree(self.out / name, ignore_errors=True)
         for name in FILES:
             (self.out / name).unlink(missing_ok=True)
-        if (self.out / VERDICTS).exists():
-            (self.out / VERDICTS).replace(self.out / "verdicts-before.json")
 
     def known_clip(self, source: Source) -> dict[str, Any] | None:
         """What was written of a clip; None where it is new.

@@ -9,6 +9,7 @@ from transformers.utils import logging as transformers_logging
 from maskvid.errors import UserError
 from maskvid.footage.detector import Detection, Detector
 from maskvid.footage.finders import LOST, Lead, NotFound
+from maskvid.footage.hub import check_model
 from maskvid.judges.sam2 import Sam2Segmenter
 from maskvid.media.strips import spaced
 
@@ -40,6 +41,7 @@ class Tracked:
     def __init__(self, path: str, *, detector: str | None, subject: str, device: torch.device) -> None:
         transformers_logging.disable_progress_bar()  # it would tear the run's own
         try:
+            check_model(path, f"model={path!r}")
             self.segmenter = Sam2Segmenter(path, device, key="model")
             self.detector = None if detector is None else Detector(detector, device)
         except UserError as error:

@@ -169,6 +169,20 @@ def test_what_cannot_be_had_is_told_with_what_does_without(tmp_path, sam2):
         Captioner(str(tmp_path), CPU)
 
 
+def test_a_hub_that_cannot_be_reached_is_told_at_once(monkeypatch):
+    """The libraries would try for minutes."""
+
+    def unreachable(self, path, timeout):
+        raise ConnectionError("name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    monkeypatch.setattr("maskvid.footage.tracked.Sam2Segmenter", lambda *_, **__: pytest.fail("it was tried"))
+    with pytest.raises(UserError, match="the hub does not give it: name or service.*model=FOLDER detector=FOLDER"):
+        make_finder(Preparation(subject="it", model="nobody/nothing-here"), CPU)
+    with pytest.raises(UserError, match="no folder, and no hub id"):
+        make_finder(Preparation(subject="it", model="/no where/at all"), CPU)
+
+
 def test_rembg_marks_what_a_file_of_its_class_says_is_salient(tmp_path):
     if find_spec("rembg") is None:  # it is not imported here, see NO_COMPILER
         pytest.skip("the extra rembg is not installed")

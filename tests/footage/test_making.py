@@ -192,6 +192,13 @@ def test_other_settings_are_refused_and_overwrite_makes_the_folder_anew(raw, tmp
     assert not (out / "verdicts.json").exists()
 
 
+def test_where_nothing_was_made_other_settings_may_be_tried(raw, tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded"):
+        prepare(replace(WANTED, foreground="sam2", model=str(raw)), raw, tmp_path / "out")
+    assert (tmp_path / "out" / "prepare.json").exists()
+    assert prepare(replace(WANTED, num_frames=8), raw, tmp_path / "out").accepted == 2
+
+
 def test_folders_of_others_are_left_alone(raw, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
@@ -316,6 +323,7 @@ def test_hostile_names_become_harmless_files_and_words(raw, tmp_path):
         ({"box": [0, 0, 1, 1]}, "no effect with foreground=embedded"),
         ({"model": "facebook/sam2"}, "no effect with foreground=embedded"),
         ({"detector": "owl"}, "no effect with foreground=embedded"),
+        ({"foreground": "sam2", "detector": "owl", "box": [0, 0, 1, 1]}, "where box or points are given"),
         ({"foreground": "sam2", "points": []}, "at least one"),
         ({"foreground": "sam2", "points": [[1, 2, 3]]}, "for the background"),
         ({"foreground": "sam2", "subject": None, "caption": "[a dog] runs"}, "must be shown the foreground"),
