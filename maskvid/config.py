@@ -23,6 +23,7 @@ from maskvid.requestable import (
     EvaluateConfig,
     ExportConfig,
     GenerateConfig,
+    PrepareConfig,
     ReportConfig,
 )
 from maskvid.settings import BackboneConfig, BackbonePreset, Data, Optim, Sampling
@@ -147,6 +148,7 @@ def register() -> None:
     store.store(name="report_schema", node=ReportConfig)
     store.store(name="export_schema", node=ExportConfig)
     store.store(name="dashboard_schema", node=DashboardConfig)
+    store.store(name="prepare_schema", node=PrepareConfig)
     store.store(name="pretrain_schema", node=PretrainConfig)
 
 

@@ -119,7 +119,7 @@ def check_keys(config: DictConfig, place: str = "") -> None:
             check_keys(node, f"{place}{key}.")
 
 
-TEXTS = ("prompt", "source_prompt", "text")
+TEXTS = ("prompt", "source_prompt", "caption", "subject", "text")
 """Keys whose values are words, never lists, numbers or choices of Hydra's, unless they are quoted already."""
 
 

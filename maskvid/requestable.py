@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maskvid.bounds import FRAMES, MUST_BE_SET, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
-from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, STRENGTHS
+from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, STRENGTHS, Preparation
 
 
 @dataclass
@@ -326,3 +326,24 @@ class DashboardConfig:
     sets: list[str] = field(default_factory=lambda: ["horse", "unseen", "motion"])
     clips: list[str] = field(default_factory=lambda: ["videos_horse-000", "videos_unseen-000", "videos_motion-000"])
     group_by: list[str] = field(default_factory=lambda: ["method.name"])
+
+
+@dataclass(kw_only=True)
+class PrepareConfig(Preparation):
+    """Root of `python -m maskvid.prepare`.
+
+    Attributes:
+        videos: A clip, a folder of clips, or a folder of folders of pictures.
+        out: Folder for the triples and the page.
+        overwrite: Whether what was prepared in that folder with other settings is made anew.
+        dry_run: Only list the shots and windows.
+        device: Null takes a GPU if there is one.
+        threads: Processor threads; null leaves PyTorch's choice.
+    """
+
+    videos: str = bounded(MUST_BE_SET, text=True)
+    out: str = bounded(MUST_BE_SET, text=True)
+    overwrite: bool = False
+    dry_run: bool = False
+    device: str | None = bounded(None, text=True)
+    threads: int | None = bounded(None, low=1, high=THREADS)

@@ -123,6 +123,16 @@ DRAW: Table = {
     "width": COUNT, "format": ("gif", "''"), "like": PATH[2:], "out": ("''", "{clips}/one.mp4"),
     "overwrite": ("maybe",),
 }  # fmt: skip
+PREPARE: Table = {
+    "videos": (*PATH, "5"), "out": ("''", "{clips}/one.mp4", "{clips}", "/proc/none"), "subject": ("''", "'[a'"),
+    "foreground": ("magic", "''", "rembg", "grabcut"), "model": ("''", "/nowhere"), "detector": ("''", "/nowhere"),
+    "box": ("[]", "[1,2]", "[0.5,0,0.2,1]", "[-1,0,1,1]", "[nan,0,1,1]", "5"),
+    "points": ("[]", "[1,2]", "[[1]]", "[[1,2,3]]", "[[-1,0]]", "5"), "num_frames": (*COUNT, "1"), "fps": RATE,
+    "height": (*COUNT, "64"), "width": (*COUNT, "96"), "largest_side": COUNT, "folder_fps": RATE,
+    "cut_threshold": ("0", "1", "nan", "1000", "abc"), "caption": ("''", "'[a'", "'[a] [b]'"),
+    "captioner": ("''", "/nowhere"), "max_foreground": ("0", *SHARE), "overwrite": ("maybe",), "dry_run": ("maybe",),
+    "device": ("cuda:7", "meta", "abacus", "''"), "threads": THREADS, "no_such_key": ("1",), "+no_such_key": ("1",),
+}  # fmt: skip
 PRETRAIN: Table = {
     "stage": ("magic", "''", "5"), "threads": THREADS, "accelerator": ("quantum",), "compile": ("maybe",),
     "assets": ("''",), "runs": ("''",),
@@ -186,6 +196,11 @@ def good_requests(paths: Paths) -> dict[str, tuple[str, tuple[str, ...], Table]]
         "report": ("report", (f"runs={paths.scores}", f"out={paths.new}"), REPORT),
         "export": ("export", (f"run={paths.run}", f"out={paths.new}"), EXPORT),
         "dashboard": ("dashboard", ("entity=nobody",), DASHBOARD),
+        "prepare": (
+            "prepare",
+            (f"videos={paths.clips}", f"out={paths.new}", "subject='a horse'", "foreground=embedded"),
+            PREPARE,
+        ),
         "pretrain": ("pretrain", ("stage=card", f"assets={paths.new}", f"runs={paths.new}"), PRETRAIN),
     }
 

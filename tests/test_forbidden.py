@@ -17,7 +17,7 @@ NEVER = {
     "yaml.unsafe_load", "yaml.full_load", "os.system", "os.popen", "runpy.run_path", "runpy.run_module",
     "importlib.import_module", "hydra.utils.get_class", "hydra.utils.get_method", "hydra.utils.get_object",
 }  # fmt: skip
-WITHOUT_WEIGHTS = {"Sam2VideoProcessor", "AutoImageProcessor", "Segmenter", "MaskVidPipeline"}
+WITHOUT_WEIGHTS = {"Sam2VideoProcessor", "AutoImageProcessor", "AutoProcessor", "Segmenter", "MaskVidPipeline"}
 """Readers of settings alone, and our own, which read nothing but safetensors files."""
 BUILD = {"config.py", "train.py", "evaluate.py"}
 """Where a user's own configuration names what is built; of what a file brought, nothing may."""

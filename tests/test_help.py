@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from maskvid.config import CONF
 
-PROGRAMS = ("train", "generate", "edit", "evaluate", "draw", "report", "export", "dashboard", "pretrain")
+PROGRAMS = ("train", "generate", "edit", "evaluate", "prepare", "draw", "report", "export", "dashboard", "pretrain")
 HEAVY = ("torch", "lightning", "diffusers", "transformers", "wandb", "cv2", "scipy", "decord")
 OTHERS = ("trainer", "callbacks", "logger", "scheduler")  # arguments of other people's objects, explained there
 SHOW = f"""

@@ -43,6 +43,7 @@ ROOMS = {
     "model": set[str](),
     "world": set[str](),
     "data": {"masks", "media"},
+    "footage": {"judges", "masks", "media"},
     "callbacks": {"judges", "media", "metrics", "model"},
     "miniature": {"judges", "media", "metrics", "model", "world"},
     "module": {"diffusion", "masks", "model", "pipeline"},
@@ -64,7 +65,7 @@ ROOMS = {
     "recordings": {"data", "masks", "media"},
     "feedback": {"config", "entry", "judges", "media", "metrics", "pipeline"},
 }
-PROGRAMS = {"dashboard", "draw", "edit", "evaluate", "export", "generate", "pretrain", "report", "train"}
+PROGRAMS = {"dashboard", "draw", "edit", "evaluate", "export", "generate", "prepare", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}
 ALLOWED = {
     "__init__": {"pipeline"},  # when it is asked for

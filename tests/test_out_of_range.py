@@ -43,7 +43,8 @@ def test_what_works_passes():
 
 
 @pytest.mark.parametrize(
-    "program", ["generate", "edit", "evaluate", "train", "draw", "report", "export", "dashboard", "pretrain"]
+    "program",
+    ["generate", "edit", "evaluate", "train", "prepare", "draw", "report", "export", "dashboard", "pretrain"],
 )
 def test_every_key_is_refused_by_its_name(program):
     mine = []

@@ -43,7 +43,7 @@ from experiments.study import Row, write_rows
 from maskvid.files import atomic_write
 
 HERE = Path(__file__).parent
-PROGRAMS = ("train", "generate", "edit", "evaluate", "draw", "report", "export", "dashboard", "pretrain")
+PROGRAMS = ("train", "generate", "edit", "evaluate", "prepare", "draw", "report", "export", "dashboard", "pretrain")
 SHORT = 10
 """`--short` takes each so many-th case of a kind."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
@@ -20,6 +22,7 @@ class Sam2Segmenter:
     Args:
         path: Folder or hub id of a `Sam2VideoModel`, with its processor.
         device: Where it runs.
+        key: What the path was set by, for messages.
 
     Raises:
         UserError: There is no such model, or its folder brings more than numbers.
@@ -28,8 +31,8 @@ class Sam2Segmenter:
     tracks = True
     """It looks at a whole video at once."""
 
-    def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
-        name = f"segmenter={str(path)!r}"
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu", *, key: str = "segmenter") -> None:
+        name = f"{key}={str(path)!r}"
         if Path(path).is_dir():
             check_weights_folder(Path(path), name)
         try:
@@ -57,9 +60,56 @@ class Sam2Segmenter:
         self.processor.add_inputs_to_inference_session(
             session, frame_idx=0, obj_ids=1, input_masks=[masks[0, 0].cpu() >= 0.5]
         )
-        size = list(frames.shape[-2:])
-        found = []
-        for output in self.model.propagate_in_video_iterator(session, start_frame_idx=0):
-            [logits] = self.processor.post_process_masks([output.pred_masks], original_sizes=[size], binarize=False)
-            found.append(logits.reshape(1, *size).sigmoid())
-        return torch.stack(found)
+        size = (int(frames.shape[-2]), int(frames.shape[-1]))
+        return torch.stack([logits.sigmoid() for _, logits in self._propagated(session, 0, size)])
+
+    @torch.no_grad()
+    def follow(
+        self,
+        frames: np.ndarray,
+        start: int,
+        *,
+        mask: np.ndarray | None = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[tuple[float, float, int]] = (),
+    ) -> np.ndarray:
+        """Follow what is shown in one frame through all of them, forwards and backwards.
+
+        Args:
+            frames: uint8 (f, h, w, 3) RGB.
+            start: The frame in which it is shown.
+            mask: bool (h, w) there; or else
+            box: left, top, right and bottom in pixels; or
+            points: x, y and 1 on the foreground or 0 on the background; with a box they sharpen it.
+
+        Returns:
+            bool (f, h, w).
+        """
+        size = frames.shape[1:3]
+        session = self.processor.init_video_session(
+            video=np.ascontiguousarray(frames.transpose(0, 3, 1, 2)), inference_device=self.device
+        )
+        shown: dict[str, object] = {}
+        if mask is not None:
+            shown["input_masks"] = [torch.from_numpy(mask)]
+        if box is not None:
+            shown["input_boxes"] = [[list(box)]]
+        if points:
+            shown["input_points"] = [[[[x, y] for x, y, _ in points]]]
+            shown["input_labels"] = [[[label for _, _, label in points]]]
+        self.processor.add_inputs_to_inference_session(session, frame_idx=start, obj_ids=1, **shown)
+        found = np.zeros(frames.shape[:3], bool)
+        for reverse in (False, True):
+            for index, logits in self._propagated(session, start, size, reverse=reverse):
+                found[index] = (logits[0] > 0).cpu().numpy()
+        return found
+
+    def _propagated(
+        self, session: object, start: int, size: tuple[int, int], *, reverse: bool = False
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Index and log-odds (1, h, w) of each frame from one on."""
+        for output in self.model.propagate_in_video_iterator(session, start_frame_idx=start, reverse=reverse):
+            [logits] = self.processor.post_process_masks(
+                [output.pred_masks], original_sizes=[list(size)], binarize=False
+            )
+            yield output.frame_idx, logits.reshape(1, *size)

@@ -1,11 +1,19 @@
 """Real, tiny encoders for tests: an open_clip model of random weights and a segmenter that thresholds brightness."""
 
 import os
+from pathlib import Path
 from typing import ClassVar
 
 import open_clip
 import torch
 from torch import nn
+from transformers import (
+    Sam2ImageProcessorFast,
+    Sam2VideoConfig,
+    Sam2VideoModel,
+    Sam2VideoProcessor,
+    Sam2VideoVideoProcessor,
+)
 
 from maskvid.metrics.suite import VideoMetrics
 from tests.data.tiny import make_masks
@@ -96,3 +104,35 @@ def shard(rank: int, world: int, folder: str, shards: list[list[int]]) -> None:
     """One rank's share; here, not in a test file, so that a spawned process can import it."""
     metrics = score(shards[rank], samples=2)
     torch.save((metrics.compute(), metrics.rows()), os.path.join(folder, f"{rank}.pt"))
+
+
+def save_sam2(folder: Path, seed: int = 0) -> Path:
+    """A SAM 2 of the true architecture with random weights, and its processor."""
+    torch.manual_seed(seed)
+    size = 128
+    backbone = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [size, size],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64], "global_attention_blocks": [3],
+        "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [8, 4, 8, 4],
+    }  # fmt: skip
+    vision = {
+        "model_type": "sam2_vision_model", "backbone_config": backbone, "fpn_hidden_size": 128,
+        "backbone_channel_list": [64, 32, 16, 8], "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    }  # fmt: skip
+    config = Sam2VideoConfig(
+        vision_config=vision, image_size=size,
+        prompt_encoder_config={"hidden_size": 128, "image_size": size, "mask_input_channels": 4},
+        mask_decoder_config={"hidden_size": 128, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
+        memory_attention_hidden_size=128, memory_attention_num_layers=1, memory_attention_feed_forward_hidden_size=32,
+        memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=128, memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=128, memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32,
+        memory_fuser_num_layers=1,
+    )  # fmt: skip
+    Sam2VideoModel(config).save_pretrained(folder)
+    processor = Sam2VideoProcessor(
+        image_processor=Sam2ImageProcessorFast(size={"height": size, "width": size}),
+        video_processor=Sam2VideoVideoProcessor(size={"height": size, "width": size}),
+        target_size=size,
+    )
+    processor.save_pretrained(folder)
+    return folder

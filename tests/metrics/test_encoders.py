@@ -7,11 +7,8 @@ from transformers import (
     BitImageProcessor,
     Dinov2Config,
     Dinov2Model,
-    Sam2ImageProcessorFast,
-    Sam2VideoConfig,
     Sam2VideoModel,
     Sam2VideoProcessor,
-    Sam2VideoVideoProcessor,
 )
 
 from maskvid.errors import UserError
@@ -19,7 +16,7 @@ from maskvid.judges.dino_encoder import DinoEncoder
 from maskvid.judges.panel import MetricEncoders
 from maskvid.judges.segmenter import Segmenter, load_segmenter
 from maskvid.media.writing import to_uint8
-from tests.metrics.judges import clip
+from tests.metrics.judges import clip, save_sam2
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +30,7 @@ def dino(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sam2(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sam2")
-    torch.manual_seed(0)
-    size = 128
-    backbone = {
-        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [size, size],
-        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64], "global_attention_blocks": [3],
-        "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [8, 4, 8, 4],
-    }  # fmt: skip
-    vision = {
-        "model_type": "sam2_vision_model", "backbone_config": backbone, "fpn_hidden_size": 128,
-        "backbone_channel_list": [64, 32, 16, 8], "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
-    }  # fmt: skip
-    config = Sam2VideoConfig(
-        vision_config=vision, image_size=size,
-        prompt_encoder_config={"hidden_size": 128, "image_size": size, "mask_input_channels": 4},
-        mask_decoder_config={"hidden_size": 128, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 32},
-        memory_attention_hidden_size=128, memory_attention_num_layers=1, memory_attention_feed_forward_hidden_size=32,
-        memory_attention_rope_feat_sizes=[8, 8], memory_encoder_hidden_size=128, memory_encoder_output_channels=64,
-        mask_downsampler_embed_dim=128, memory_fuser_embed_dim=128, memory_fuser_intermediate_dim=32,
-        memory_fuser_num_layers=1,
-    )  # fmt: skip
-    Sam2VideoModel(config).save_pretrained(folder)
-    processor = Sam2VideoProcessor(
-        image_processor=Sam2ImageProcessorFast(size={"height": size, "width": size}),
-        video_processor=Sam2VideoVideoProcessor(size={"height": size, "width": size}),
-        target_size=size,
-    )
-    processor.save_pretrained(folder)
-    return folder
+    return save_sam2(tmp_path_factory.mktemp("sam2"))
 
 
 def pictures(frames):

@@ -1,0 +1,1 @@
+"""Raw footage to checked triples: shots, windows, foreground, captions, and what a person says of them."""
