@@ -1,4 +1,4 @@
-"""`python -m maskvid.prepare videos=FOLDER out=FOLDER subject="the horse"`: clips to triples, and a page."""
+"""`python -m maskvid.prepare videos=FOLDER out=FOLDER subject="the horse"`: raw clips to triples, and a page."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ def run_prepare(config: DictConfig) -> Outcome:
             bar=bar,
         )  # fmt: skip
     _print(outcome, config)
+    if not config.dry_run and not outcome.verdicts:
+        raise UserError(
+            f"num_frames={config.num_frames} fps={config.fps:g}: no shot of any clip is as long as such a window, "
+            f"{config.num_frames / config.fps:.3g} s; what is left over is listed above. Ask for fewer frames."
+        )
     if not config.dry_run and not outcome.accepted:
         raise UserError(
             f"out={config.out}: no window was accepted; the reasons are above and on {_page(config)}, where a person "

@@ -51,7 +51,9 @@ def test_a_dry_run_lists_shots_and_windows(asked, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["videos=/nowhere"], "/nowhere"),
+        (["videos=/nowhere"], "videos=/nowhere"),
+        (["out=/proc/none"], "out=/proc/none"),
+        (["num_frames=200"], "no shot of any clip is as long as such a window"),
         (["fps=0"], "fps=0"),
         (["num_frames=1"], "num_frames=1"),
         (["box=[0,0,1,1]"], "box="),

@@ -87,9 +87,16 @@ class Workplace:
         self.clear()
 
     def begin(self) -> None:
-        """Write down by which settings the folder is made."""
-        if not (self.out / SETTINGS).exists():
-            self._write(self.out / SETTINGS, self.settings)
+        """Write down by which settings the folder is made.
+
+        Raises:
+            UserError: Nothing can be written there.
+        """
+        try:
+            if not (self.out / SETTINGS).exists():
+                self._write(self.out / SETTINGS, self.settings)
+        except UserError as error:
+            raise UserError(f"out={self.out}: {error}") from error
 
     def clear(self) -> None:
         """Take away what was made here, and nothing else; a person's verdicts are of other windows, and kept aside."""

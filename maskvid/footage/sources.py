@@ -65,7 +65,11 @@ def find_sources(videos: str | Path) -> tuple[list[Source], list[str]]:
         UserError: The path is missing, or holds no clip.
     """
     root = expanded(videos)
-    if not is_folder(root.absolute()):
+    try:
+        folder = is_folder(root.absolute())
+    except UserError as error:
+        raise UserError(f"videos={videos}: {error}") from error
+    if not folder:
         if root.suffix.lower() in IMAGE_SUFFIXES:
             raise UserError(f"videos={videos}: it is one picture; give a video, or a folder of pictures.")
         return [Source(file_name(root.stem), root.name, root)], []
