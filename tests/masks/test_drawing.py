@@ -1,6 +1,8 @@
 """The file that describes moving masks: what it may hold, and what is refused in words."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +179,17 @@ def test_a_sentence_takes_as_many_frames_as_are_asked_for():
         drawing = drawing_of("a dog walks across; a ball rolls out right", frames=frames, fps=4)
         assert drawing.frames == frames
         assert max(key.at for one in drawing.objects for key in one.keys) == pytest.approx(frames - 1)
+
+
+def test_the_drawing_of_the_readme_and_those_of_the_study_are_drawn(tmp_path):
+    root = Path(__file__).parents[2]
+    [text] = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "motion.yaml").write_text(text)
+    shipped = [path for path in (root / "experiments" / "masks").iterdir() if path.suffix in (".yaml", ".json")]
+    drawings = [path for path in shipped if not path.name.endswith(".figures.json")]
+    assert len(drawings) >= 5
+    for path in (tmp_path / "motion.yaml", *drawings):
+        drawing = read_drawing(path)
+        masks = draw_masks(drawing.model_copy(update={"size": (32, 48)}))
+        assert len(masks) == drawing.frames
+        assert masks[0].any(), path.name
