@@ -20,8 +20,9 @@ from maskvid.media.decode import decode_frames
 from maskvid.settings import Preparation, Requirements
 from tests.data.tiny import make_frames, write_mp4, write_pictures
 from tests.footage.films import FPS, film, horse, iou, write_film
-from tests.footage.networks import save_blip
+from tests.footage.networks import save_blip, save_grounding_dino
 from tests.media.test_container import ffmpeg
+from tests.metrics.judges import save_sam2
 
 WANTED = Preparation(subject="the horse", foreground="embedded", num_frames=12, fps=6, height=64, width=96)
 NAMES = ["film-001-001", "film-002-001"]
@@ -348,3 +349,20 @@ def test_a_captioners_words_hold_the_subject_in_brackets(raw, tmp_path):
     for row, said in zip(rows(tmp_path / "out"), words, strict=True):
         assert row["text"] == marked(said, "the horse")[0]
         assert "horse]" in row["text"]
+
+
+def test_sam2_goes_the_whole_way_and_another_subject_is_another_search(tmp_path):
+    write_mp4(tmp_path / "raw" / "square.mp4", make_frames(16, 64, 96), fps=8)
+    model, detector = save_sam2(tmp_path / "sam2", seed=3), save_grounding_dino(tmp_path / "dino" / "model")
+    wanted = Preparation(subject="the horse", model=str(model), detector=str(detector), num_frames=8, fps=8)
+    outcome = prepare(wanted, tmp_path / "raw", tmp_path / "out")
+    assert len(outcome.verdicts) == 2
+    for verdict in outcome.verdicts:  # by random weights: something is found, and where it is told why not
+        assert verdict.record.found or verdict.record.missing
+        assert (tmp_path / "out" / "masks" / f"{verdict.record.name}.npz").exists() == verdict.record.found
+    assert any(verdict.record.found for verdict in outcome.verdicts)
+    with pytest.raises(UserError, match="subject=the horse"):
+        prepare(replace(wanted, subject="a dog"), tmp_path / "raw", tmp_path / "out")
+    points, caption = [[10, 20], [90, 60, 0]], "[a square] wanders"  # no words are looked for now
+    shown = replace(wanted, detector=Preparation.detector, points=points, subject=None, caption=caption)
+    assert len(prepare(shown, tmp_path / "raw", tmp_path / "pointed").verdicts) == 2
