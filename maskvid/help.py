@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import sys
 import textwrap
@@ -30,7 +31,12 @@ WIDTH = 110  # columns of a line
 
 
 def answer_help(program: str) -> None:
-    """Print the help and leave, where it is asked for; further arguments choose the configuration that is shown."""
+    """Print the help and leave, where it is asked for; further arguments choose the configuration that is shown.
+
+    Every program calls it before its imports; so it is here that libraries are told to draw no bars into a log file.
+    """
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
     flags = {"--help", "-h"}
     if not flags & set(sys.argv[1:]):
         return

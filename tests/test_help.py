@@ -88,3 +88,13 @@ def test_a_configuration_can_be_shown_resolved(program, capsys):
     assert "${" not in shown
     if program == "train":
         assert "run_dir: runs/" in shown
+
+
+def test_libraries_draw_no_bars_into_a_log_file(tmp_path):
+    """Only what is typed counts: `python -m`, with its output in a file."""
+    code = "import sys; sys.argv = ['draw']; from maskvid.help import answer_help; answer_help('draw')"
+    more = "from tqdm import tqdm; list(tqdm(range(3)))"
+    done = subprocess.run([sys.executable, "-c", f"{code}; {more}"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    bare = subprocess.run([sys.executable, "-c", more], capture_output=True, text=True, check=True)
+    assert "3/3" in bare.stderr
