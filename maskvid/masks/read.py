@@ -36,7 +36,7 @@ _BY_SUM = np.clip(np.rint((np.arange(766) / 3 - _CODEC_HAZE) * 255 / (255 - 2 * 
 def iter_masks(path: Path, *, objects: Collection[int] | None = None) -> Iterator[np.ndarray]:
     """Yield the masks of a video, a picture folder, a picture, an npz or npy file, a drawing or COCO's run lengths.
 
-    One at a time. A drawing (`maskvid.masks.draw`) is a `.yaml` file, or a `.json` file that holds a mapping. Videos
+    One at a time. A drawing (`maskvid.masks.draw`) is a `.yaml` file, or a `.json` file that holds `objects`. Videos
     and grey pictures are read by their brightness. Indexed pictures whose colours are black and white as well; others
     (DAVIS) hold object numbers: every number above 0 is foreground, but for 255, which means "not annotated". Of
     pictures with an alpha channel that varies, that channel is the mask. Whatever has 1 as its largest value is taken
@@ -194,7 +194,7 @@ def drawing_in(path: Path) -> Drawing | None:
     if suffix in YAML_SUFFIXES:
         return read_drawing(path)
     found = read_json(path, largest=LARGEST) if suffix == RLE_SUFFIX else None
-    return parse_drawing(found, path) if isinstance(found, dict) else None
+    return parse_drawing(found, path) if isinstance(found, dict) and "objects" in found else None
 
 
 def mask_times(path: Path, count: int, *, fps: float | None = None) -> np.ndarray | None:

@@ -52,7 +52,7 @@ def read_drawing(path: str | Path) -> Drawing:
 
 def _parse_yaml(content: bytes, path: Path) -> Any:
     try:
-        return yaml.load(content, _Loader)  # noqa: S506 - a SafeLoader
+        return _Loader(content).get_single_data()
     except RecursionError:
         raise UserError(f"{path} is nested more than {DEEPEST} levels deep.") from None
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
