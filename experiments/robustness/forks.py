@@ -111,6 +111,10 @@ class _Running:
     hung: bool = False
 
 
+THREADED = "onnxruntime"
+"""Starts a thread when it is imported, which libraries do that find it: each fork imports it for itself."""
+
+
 class Forks:
     """Starts programs and waits for them; nothing else of this process may have threads."""
 
@@ -138,11 +142,13 @@ class Forks:
 
     def know(self, modules: Path) -> None:
         """Import what a run imported late (`Launch.modules`), so that no fork has to again."""
+        sys.modules[THREADED] = None  # type: ignore[assignment]  # as Python marks what cannot be imported
         for name in modules.read_text().splitlines():
             if name not in sys.modules and name.partition(".")[0] != "triton":  # it complains when this process ends
                 with contextlib.suppress(Exception), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     importlib.import_module(name)
+        del sys.modules[THREADED]
         self._settle()
 
     @staticmethod
