@@ -29,6 +29,13 @@ TURNS, JUMPS = 13, 16
 PACES = {"walk": 1.2, "trot": 1.2, "gallop": 1.0}
 """Strides a second that look natural at the way these strides cover, which is short for a walk."""
 FRAME_RATE = 12
+ABOUT = """# Silhouettes of the embedded world
+
+Animals that stand, walk, trot, gallop, turn and jump, recorded by `python -m maskvid.world.tracing` with kinematics and
+meshes of this project; Apache-2.0 like its code. Each npz is a mask video that maskvid reads (white is the animal,
+facing right); `library.json` says where its feet stand, how many pixels its height has, the way of a stride in heights
+of its own, and how many strides a second look natural. `maskvid.masks.draw` draws with them.
+"""
 
 
 def poses() -> dict[str, list[Stance]]:
@@ -106,6 +113,7 @@ def write_library(folder: Path, species: tuple[str, ...] = captions.SPECIES) -> 
                 np.savez_compressed(temporary / animal / f"{name}.npz", masks=masks, fps=np.float64(FRAME_RATE))
                 library[animal][name] = facts
         (temporary / "library.json").write_text(json_text(library))
+        (temporary / "README.md").write_text(ABOUT)
 
 
 def main(arguments: list[str] | None = None) -> None:
