@@ -10,7 +10,6 @@ if __name__ == "__main__":
     answer_help("draw")  # before the imports below, which take seconds
 
 import re
-from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -21,7 +20,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from maskvid.config import CONF, register
-from maskvid.data.triples import read_triples
+from maskvid.data.triples import Triple, read_triples
 from maskvid.entry import check_config, entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.files import check_output, file_name, unused
@@ -30,10 +29,12 @@ from maskvid.masks.draw.browser import write_page
 from maskvid.masks.draw.remarks import Seen, remarks, seen_in
 from maskvid.masks.faults import mask_faults
 from maskvid.masks.read import count_masks, iter_masks, mask_times
-from maskvid.masks.write import mask_path, write_masks
+from maskvid.masks.write import FILES, write_masks
+from maskvid.media.frames import frame_count
 from maskvid.media.layers import coloured, layer_sheet
-from maskvid.media.times import rate_of
+from maskvid.media.times import frame_times, rate_of
 from maskvid.media.writing import write_png, write_video
+from maskvid.settings import FOLDER_FPS
 
 register()
 COLUMNS = 8  # frames of a strip
@@ -58,15 +59,17 @@ def draw(config: DictConfig) -> list[Path]:
         raise UserError(f"{config.drawing or 'text'}: nothing of it is in the picture; x and y are shares from 0 to 1.")
     for remark in [*remarks(masks, drawing.fps, _tuned(config)), *mask_faults(masks)]:
         print_warning(remark)
-    folder, stem, end = mask_path(out, name, config.format)
-    path = write_masks(unused(folder, stem, end, overwrite=config.overwrite), layers, drawing.fps, config.format)
-    beside = out / path.stem
-    written = [path, write_png(beside.with_suffix(".png"), layer_sheet(layers, columns=COLUMNS))]
-    written.append(write_video(beside.with_suffix(".preview.mp4"), coloured(layers), drawing.fps))
-    written.append(write_page(beside.with_suffix(".html"), drawing))
+    beside = ["{}.png", "{}.preview.mp4", "{}.html", *(["{}.json"] if config.text is not None else [])]
+    files = [FILES[config.format], *beside]
+    name = unused(out, name, files, overwrite=config.overwrite)
+    paths = [out / file.format(name) for file in files]
+    write_masks(paths[0], layers, drawing.fps, config.format)
+    write_png(paths[1], layer_sheet(layers, columns=COLUMNS))
+    write_video(paths[2], coloured(layers), drawing.fps)
+    write_page(paths[3], drawing)
     if config.text is not None:
-        written.append(write_drawing(beside.with_suffix(".json"), drawing))
-    return written
+        write_drawing(paths[4], drawing)
+    return paths
 
 
 def _asked(config: DictConfig) -> tuple[Drawing, str]:
@@ -89,20 +92,18 @@ def _tuned(config: DictConfig) -> Seen | None:
     if config.like is None:
         return None
     try:
-        found = [_seen(triple.mask) for triple in read_triples(config.like) if triple.mask is not None]
+        found = [_seen(triple) for triple in read_triples(config.like) if triple.mask is not None]
     except UserError as error:
         raise UserError(f"like={config.like}: {error}") from error
     return reduce(or_, found) if found else None
 
 
-def _seen(path: Path) -> Seen:
-    times = mask_times(path, count_masks(path))
-    rate = 0.0 if times is None or len(times) < 2 else rate_of(times)  # without a rate nothing is said of speed
-    return seen_in(_each(path), rate)
-
-
-def _each(path: Path) -> Iterator[np.ndarray]:
-    yield from iter_masks(path)
+def _seen(triple: Triple) -> Seen:
+    assert triple.mask is not None
+    times = mask_times(triple.mask, count_masks(triple.mask))
+    if times is None:  # pictures do not say their rate, and belong to the frames of their clip
+        times = frame_times(triple.video, frame_count(triple.video), fps=triple.fps)
+    return seen_in(iter_masks(triple.mask), FOLDER_FPS if times is None else rate_of(times))
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="draw")

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,19 +163,19 @@ def file_name(name: str, *, longest: int = 120) -> str:
     return f"{short}-{zlib.crc32(name.encode(errors='replace')):08x}"
 
 
-def unused(folder: str | Path, name: str, end: str, *, overwrite: bool = False) -> Path:
-    """A path in a folder that is not taken, by a number behind the name; with `overwrite` the name itself.
+def unused(folder: str | Path, name: str, files: Sequence[str], *, overwrite: bool = False) -> str:
+    """A name that none of the files of a request has taken yet: itself, or with a number behind it.
 
     Args:
         folder: It need not exist.
         name: See `file_name`.
-        end: What stands behind the number: the suffix, or more.
+        files: What is written, below the folder, `{}` where the name stands: `{}.mp4`, `{}.png`.
         overwrite: Whether what is there may be replaced.
     """
     for number in itertools.count(1):
-        path = Path(folder) / f"{name}{f'-{number}' if number > 1 else ''}{end}"
-        if overwrite or not path.exists():
-            return path
+        free = f"{name}{f'-{number}' if number > 1 else ''}"
+        if overwrite or not any(Path(folder, file.format(free)).exists() for file in files):
+            return free
     raise AssertionError("there are always further numbers")
 
 

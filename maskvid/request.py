@@ -177,7 +177,8 @@ def video_path(config: DictConfig, index: int, text: str, *, end: str = "") -> P
     """
     words, masks = (re.sub(r"[\W_]+", "-", part).strip("-") for part in (text.lower(), Path(config.masks).stem))
     name = file_name(f"{index:02d}-{words[:60]}-{masks[:40]}", longest=160)
-    return unused(output_folder(config), name, f"{end}.mp4", overwrite=config.overwrite)
+    file, folder = f"{{}}{end}.mp4", output_folder(config)
+    return folder / file.format(unused(folder, name, [file], overwrite=config.overwrite))
 
 
 def output_folder(config: DictConfig) -> Path:

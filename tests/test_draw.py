@@ -15,6 +15,7 @@ from maskvid.errors import UserError
 from maskvid.masks.draw import draw_masks, read_drawing
 from maskvid.masks.read import iter_masks
 from maskvid.media.frames import measure
+from tests.data.tiny import write_mp4, write_pictures
 
 TEXT = "text=a horse enters left, trots to the middle, stops; a ball rolls across"
 SMALL = ["height=32", "width=48", "fps=4"]
@@ -74,6 +75,31 @@ def test_a_drawing_may_be_named_alone_and_nothing_is_replaced_unasked(tmp_path, 
         assert names[:2] == want[:2]
     draw(asked(f"drawing={motion}", f"out={tmp_path / 'drawn'}", "overwrite=true"))
     assert len(list((tmp_path / "drawn").glob("*.npz"))) == 2
+
+
+def test_no_form_of_masks_replaces_what_another_left(tmp_path, motion):
+    motion = motion.rename(tmp_path / "motion.v1.yaml")
+    first = draw(asked(f"drawing={motion}", f"out={tmp_path}"))
+    assert [path.name for path in first] == [f"motion.v1{end}" for end in (".npz", ".png", ".preview.mp4", ".html")]
+    before = {path: path.stat().st_mtime_ns for path in first}
+    for kind in ("mp4", "png", "davis"):
+        others = draw(asked(f"drawing={motion}", f"out={tmp_path}", f"format={kind}"))
+        assert not set(others) & set(before)
+    assert {path: path.stat().st_mtime_ns for path in first} == before
+
+
+def test_speeds_are_those_of_the_clips_where_masks_do_not_say_their_rate(tmp_path, capsys):
+    frames = np.zeros((4, 64, 96), np.uint8)
+    for index, mask in enumerate(frames):
+        mask[20:44, 10 + 8 * index : 40 + 8 * index] = 255
+    write_mp4(tmp_path / "clips" / "a.mp4", np.stack([frames] * 3, -1), fps=12)
+    write_pictures(tmp_path / "clips" / "a.mask", frames)
+    (tmp_path / "clips" / "a.txt").write_text("[a box] moves\n")
+    box = "{shape: rectangle, keys: [{at: 0, x: 0.3, scale: 0.3}, {at: 3, x: %s}]}"
+    for x, said in ((0.45, False), (0.8, True)):  # as fast as the clip, and three times as fast
+        (tmp_path / "box.yaml").write_text(f"frames: 4\nfps: 12\nsize: [64, 96]\nobjects:\n  - {box % x}\n")
+        draw(asked(f"drawing={tmp_path}/box.yaml", f"out={tmp_path}/drawn", f"like={tmp_path}/clips"))
+        assert ("faster than anything" in capsys.readouterr().err) == said
 
 
 def test_a_drawing_takes_another_size_and_is_the_same(tmp_path, motion):

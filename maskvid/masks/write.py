@@ -13,14 +13,10 @@ from maskvid.files import atomic_write
 from maskvid.media.layers import PALETTE
 from maskvid.media.writing import write_video
 
-FORMATS = ("npz", "mp4", "png", "davis")
+FILES = {"npz": "{}.npz", "mp4": "{}.mp4", "png": "{}", "davis": "Annotations/{}"}
+"""Where masks of a name lie, by their form; all but the first two are folders of pictures."""
 _CRF = 4
 """Quality of an mp4 of masks: as good as it gets where every player still reads it."""
-
-
-def mask_path(folder: Path, name: str, kind: str) -> tuple[Path, str, str]:
-    """Where masks of a name go: folder, and what stands before and behind a number in the name."""
-    return (folder / "Annotations" if kind == "davis" else folder), name, {"npz": ".npz", "mp4": ".mp4"}.get(kind, "")
 
 
 def write_masks(path: Path, frames: Iterable[np.ndarray], fps: float, kind: str) -> Path:
