@@ -25,6 +25,19 @@ def read_json(path: str | Path, *, largest: int = LARGEST) -> Any:
     Raises:
         UserError: It is no file, too large, nested too deeply, or no JSON; the message names the path.
     """
+    return parse_json(read_bounded(path, largest), path)
+
+
+def read_bounded(path: str | Path, largest: int = LARGEST) -> bytes:
+    """The bytes of a file that is no pipe and not larger than its kind is.
+
+    Args:
+        path: Of the file.
+        largest: Bytes beyond which it is refused before it is read.
+
+    Raises:
+        UserError: It is no file, too large, or cannot be read; the message names the path.
+    """
     path = Path(path)
     try:
         if not path.is_file():  # a pipe would wait for ever
@@ -35,7 +48,7 @@ def read_json(path: str | Path, *, largest: int = LARGEST) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     if len(content) > largest:
         raise UserError(f"{path} has more than {largest} bytes, which no file of its kind has.")
-    return parse_json(content, path)
+    return content
 
 
 def parse_json(content: bytes | str, path: str | Path) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from maskvid.errors import UserError
-from maskvid.json_reading import read_json
+from maskvid.json_reading import read_bounded, read_json
 from maskvid.media.arrays import ARRAY_SUFFIXES, find_stack, pictures
 from maskvid.media.container import decoded, open_video
 from maskvid.media.frames import frame_count
@@ -193,7 +193,9 @@ def drawing_in(path: Path) -> Drawing | None:
     suffix = path.suffix.lower()
     if suffix in YAML_SUFFIXES:
         return read_drawing(path)
-    found = read_json(path, largest=LARGEST) if suffix == RLE_SUFFIX else None
+    if suffix != RLE_SUFFIX or read_bounded(path, LARGEST).lstrip()[:1] != b"{":
+        return None  # run lengths are a list, and may be long
+    found = read_json(path)
     return parse_drawing(found, path) if isinstance(found, dict) and "objects" in found else None
 
 

@@ -46,27 +46,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Ellipse(_Part):
-    """An ellipse.
+class Plain(_Part):
+    """An ellipse or a rectangle.
 
     Attributes:
-        kind: `ellipse`.
-        aspect: Width by height; 1 is a circle.
+        kind: `ellipse` or `rectangle`.
+        aspect: Width by height; 1 is a circle, or a square.
     """
 
-    kind: Literal["ellipse"] = "ellipse"
-    aspect: Annotated[Number, Field(ge=1 / 16, le=16)] = 1.0
-
-
-class Rectangle(_Part):
-    """A rectangle.
-
-    Attributes:
-        kind: `rectangle`.
-        aspect: Width by height; 1 is a square.
-    """
-
-    kind: Literal["rectangle"] = "rectangle"
+    kind: Literal["ellipse", "rectangle"]
     aspect: Annotated[Number, Field(ge=1 / 16, le=16)] = 1.0
 
 
@@ -155,7 +143,7 @@ def _spelt(shape: Any) -> Any:
 
 
 Shape = Annotated[
-    Annotated[Ellipse | Rectangle | Polygon | Svg | Picture | Silhouette, Field(discriminator="kind")],
+    Annotated[Plain | Polygon | Svg | Picture | Silhouette, Field(discriminator="kind")],
     BeforeValidator(_spelt),
 ]
 Ease = Literal[EASINGS] | tuple[Number, Number, Number, Number]  # type: ignore[valid-type]  # pydantic reads the tuple

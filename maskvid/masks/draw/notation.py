@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
-from maskvid.json_reading import DEEPEST, LARGEST, parse_json
+from maskvid.json_reading import DEEPEST, parse_json, read_bounded
 from maskvid.masks.draw.drawing import Drawing
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -37,15 +37,7 @@ def read_drawing(path: str | Path) -> Drawing:
         UserError: It cannot be read, or says something that means nothing; the message names the place in it.
     """
     path = Path(path)
-    try:
-        if not path.is_file():
-            raise UserError(f"{path}: no such file.")
-        with path.open("rb") as handle:
-            content = handle.read(LARGEST + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if len(content) > LARGEST:
-        raise UserError(f"{path} has more than {LARGEST} bytes, which no drawing has.")
+    content = read_bounded(path)
     found = _parse_yaml(content, path) if path.suffix.lower() in YAML_SUFFIXES else parse_json(content, path)
     return parse_drawing(found, path)
 

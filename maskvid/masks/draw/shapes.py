@@ -15,7 +15,7 @@ from svgelements import SVG, Shape
 from svgelements import Path as Curve
 
 from maskvid.errors import UserError, said
-from maskvid.json_reading import LARGEST
+from maskvid.json_reading import read_bounded
 from maskvid.masks.draw import drawing
 from maskvid.masks.draw.form import Form, form_of
 from maskvid.masks.read import iter_masks
@@ -45,7 +45,7 @@ def still_form(shape: Any) -> Form:
     turn = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     circle = np.stack([np.cos(turn), np.sin(turn)], 1)
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
-    outline = circle if isinstance(shape, drawing.Ellipse) else corners
+    outline = circle if shape.kind == "ellipse" else corners
     return _filled([outline * [shape.aspect, 1]], shape.kind)
 
 
@@ -68,7 +68,7 @@ def _of_path(text: str) -> Form:
 
 @lru_cache(maxsize=8)
 def _of_svg(file: str) -> Form:
-    content = _read(Path(file))
+    content = read_bounded(file)
     if re.search(rb"<!\s*(DOCTYPE|ENTITY)", content, re.IGNORECASE):  # entities can stand for gigabytes
         raise UserError(f"{file}: it declares a document type or entities; save it as plain SVG.")
     try:
@@ -89,19 +89,6 @@ def _of_picture(file: str) -> Form:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return form_of(cut, cut.shape[0], ((cut.shape[1] - 1) / 2, (cut.shape[0] - 1) / 2))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            raise UserError(f"{path}: no such file.")
-        with path.open("rb") as handle:
-            content = handle.read(LARGEST + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if len(content) > LARGEST:
-        raise UserError(f"{path} has more than {LARGEST} bytes; simplify it.")
-    return content
 
 
 def _curve(text: str, place: str) -> Curve:
