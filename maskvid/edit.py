@@ -73,7 +73,7 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         video = pipeline.edit_clips(given, wanted, keep_background=config.keep_background)[0].cpu()
         path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
-        shown = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
+        shown = spaced(len(masks), COLUMNS)
         following = None if judge is None else judge.following(text, 0, shown)  # an edit makes its first frame, too
         if following:
             following.add(video, masks)

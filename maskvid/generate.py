@@ -109,7 +109,7 @@ def _one(
     """Make a video of a seed and score it as it comes, in flat memory."""
     asked = pipeline.asked(seed=seed)
     masks = batch.masks[0].cpu()
-    numbers = spaced(len(masks), COLUMNS) if len(masks) > COLUMNS else list(range(len(masks)))
+    numbers = spaced(len(masks), COLUMNS)
     following: Following | None = None
     if judge is not None:
         following = judge.following(batch.prompts[0], pipeline.inflated.clean_frames, numbers)

@@ -27,6 +27,7 @@ from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.footage.finders import ABOUT
 from maskvid.footage.making import Outcome, prepare
+from maskvid.printing import print_whole
 from maskvid.settings import Preparation
 
 register()
@@ -80,7 +81,7 @@ def _print(outcome: Outcome, config: DictConfig) -> None:
     for clip in outcome.clips:
         size, plan = f"{clip.columns}x{clip.rows}", clip.plan
         table.add_row(Text(clip.label), size, f"{plan.seconds:.1f}", str(plan.shots), str(len(plan.spans)))
-    Console(highlight=False).print(table)
+    print_whole(table, console)
     for clip in outcome.clips:
         for line in clip.plan.left_over:
             console.print(f"left over: {clip.label}: {line}", markup=False)

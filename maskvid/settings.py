@@ -92,6 +92,8 @@ class Data(Clips):
             from the caption, and a box will do where exact masks are hard to get.
         perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a strength
             drawn at random, as masks drawn by hand are.
+        zoom: Share of training windows that show the foreground 1.25 to 2.25 times as large, cut from the clips' own
+            pixels: a body may then be larger in a video than in the clips.
         flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
         dry_run: The run only lists every clip with its verdict.
         seed: What is drawn is a function of this and the position.
@@ -102,6 +104,7 @@ class Data(Clips):
     batch_size: int = bounded(1, low=1, high=2**12)
     num_workers: int = bounded(0, low=0, high=2**8)
     prompt_dropout: float = bounded(0.1, low=0, high=1)
+    zoom: float = bounded(0.25, low=0, high=1)
     box_masks: float = bounded(0.0, low=0, high=1)
     perturb_masks: float = bounded(0.0, low=0, high=1)
     flip: bool = False

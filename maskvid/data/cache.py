@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 
 from maskvid.checksum import checksum
-from maskvid.data.triples import Triple
+from maskvid.data.checked import CheckedClip
+from maskvid.data.zooms import Zoom, zoomed_frames
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, expanded
 from maskvid.media.decode import DECODE_VERSION, frames_to_float, stream_frames
@@ -137,6 +140,7 @@ class EncodedData:
         self.cache = cache
         self.height = height
         self.width = width
+        self._content = lru_cache(content_hash)  # a clip has several entries
 
     def latents(self, video: Path, *, flip: bool = False) -> torch.Tensor:
         """Latents of every frame of a clip; windows are cut from them.
@@ -150,25 +154,29 @@ class EncodedData:
         Returns:
             float32 (f, c, h, w), scaled.
         """
-        key = cache_key(
-            kind="latents",
-            video=content_hash(video),
+        key = self._key("latents", video, flip)
+        shape = self.encoder.encoded_shapes(self.height, self.width)["latents"]
+        entry = self.cache.get(key, {"latents": (frame_count(video), *shape)})
+        if entry is None:
+            frames = stream_frames(video, self.height, self.width)
+            entry = {"latents": self._encode(frame_count(video), frames, flip)}
+            self.cache.put(key, entry)
+        return entry["latents"]
+
+    def _key(self, kind: str, video: Path, flip: bool, **more: str | int) -> str:
+        return cache_key(
+            kind=kind,
+            video=self._content(video),
             height=self.height,
             width=self.width,
             flip=flip,
             dtype=str(self.encoder.dtype),
             decode_version=DECODE_VERSION,
             backbone=self.encoder.fingerprint,
+            **more,
         )
-        shape = self.encoder.encoded_shapes(self.height, self.width)["latents"]
-        entry = self.cache.get(key, {"latents": (frame_count(video), *shape)})
-        if entry is None:
-            entry = {"latents": self._encode(video, flip)}
-            self.cache.put(key, entry)
-        return entry["latents"]
 
-    def _encode(self, video: Path, flip: bool) -> torch.Tensor:
-        count, frames = frame_count(video), stream_frames(video, self.height, self.width)
+    def _encode(self, count: int, frames: Iterator[np.ndarray], flip: bool) -> torch.Tensor:
         latents: torch.Tensor | None = None
         for start in range(0, count, _FRAMES_PER_CALL):
             pixels = np.stack(list(islice(frames, _FRAMES_PER_CALL)))
@@ -198,13 +206,19 @@ class EncodedData:
             self.cache.put(key, entry)
         return entry
 
-    def prepare(self, triple: Triple, *, flip: bool = False) -> None:
-        """Encode a triple into the cache without keeping it."""
-        for prompt in triple.prompts:
-            self.text(prompt)
-        self.latents(triple.video)
-        if flip:
-            self.latents(triple.video, flip=True)
+    def zoomed(self, clip: CheckedClip, zoom: Zoom, *, flip: bool = False) -> torch.Tensor:
+        """Latents float32 (f, c, h, w), scaled, of a part of a clip shown larger; otherwise as `latents`."""
+        key = self._key("zoom", clip.triple.video, flip, **asdict(zoom) | {"frames": str(zoom.frames)})
+        shape = self.encoder.encoded_shapes(self.height, self.width)["latents"]
+        entry = self.cache.get(key, {"latents": (len(zoom.frames), *shape)})
+        if entry is None:
+            entry = {
+                "latents": self._encode(
+                    len(zoom.frames), iter(zoomed_frames(clip, zoom, self.height, self.width)), flip
+                )
+            }
+            self.cache.put(key, entry)
+        return entry["latents"]
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:

@@ -38,11 +38,13 @@ class CheckedClip:
         triple: Where it lies.
         masks: uint8 (height, width) for each frame of the video, 255 is foreground.
         times: float64 (f,), seconds at which each frame is shown, from the first on.
+        order: int (f,), for each frame the number of its mask where there is not one for each, else None.
     """
 
     triple: Triple
     masks: MaskStack
     times: np.ndarray
+    order: np.ndarray | None = None
 
     @property
     def num_frames(self) -> int:
@@ -121,10 +123,12 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
     except UserError as error:
         reasons.append(str(error))
     masks, mask = _masks(triple, requirements, reasons)
+    order = None
     if video and mask and triple.mask:
         reasons += _unpaired(triple.video, triple.mask)
         if count != len(masks):
-            masks = _following(triple, times, masks, reasons)
+            order = _following(triple, times, len(masks), reasons)
+            masks = masks if order is None else masks.follow(order.tolist())
         if not _same_shape((rows, columns), mask):
             reasons.append(
                 f"shape mismatch: video is {columns}x{rows}, mask {triple.mask} is {mask[1]}x{mask[0]}; masks may "
@@ -133,7 +137,7 @@ def check_triple(triple: Triple, requirements: Requirements) -> CheckedClip | Re
     if mask:
         reasons += mask_faults(masks, max_foreground=requirements.max_foreground)
         if not reasons and times is not None:
-            return CheckedClip(triple, masks, times)
+            return CheckedClip(triple, masks, times, order)
     return Rejected(triple, tuple(reasons))
 
 
@@ -191,23 +195,23 @@ def _times(triple: Triple, count: int, requirements: Requirements, reasons: list
     return times
 
 
-def _following(triple: Triple, times: np.ndarray | None, masks: MaskStack, reasons: list[str]) -> MaskStack:
-    """One mask for each frame of the video, where both say how long they last."""
+def _following(triple: Triple, times: np.ndarray | None, count: int, reasons: list[str]) -> np.ndarray | None:
+    """The number, of `count`, of a mask for each frame of the video, where both say how long they last."""
     assert triple.mask is not None
     try:
-        other = mask_times(triple.mask, len(masks))
+        other = mask_times(triple.mask, count)
     except UserError as error:
         reasons.append(str(error))
-        return masks
+        return None
     chosen = None if times is None or other is None else following(times, other)
     if times is None or chosen is not None:
-        return masks if chosen is None else masks.follow(chosen.tolist())
+        return chosen
     lasting = "" if other is None else f" over {other[-1]:.3g} s"
     reasons.append(
         f"frame-count mismatch: video has {len(times)} frames over {times[-1]:.3g} s, mask {triple.mask} has "
-        f"{len(masks)}{lasting}; give one mask for each frame, or masks whose own frame rate makes them last as long"
+        f"{count}{lasting}; give one mask for each frame, or masks whose own frame rate makes them last as long"
     )
-    return masks
+    return None
 
 
 def check_sets(

@@ -28,6 +28,7 @@ from maskvid.data.windows import (
     encode_training_clip,
     encode_validation_clip,
 )
+from maskvid.data.zooms import Zoom, zooms_of
 from maskvid.errors import UserError
 from maskvid.prompt import Prompt
 from maskvid.settings import Data
@@ -109,17 +110,23 @@ class MaskVidDataModule(LightningDataModule):
         rank, world_size = self._rank, self._world_size
         todo = [(clip, name == TRAIN) for name, clips in self.clips.items() for clip in clips]
         mine = [todo[index] for index in shard(len(todo), rank, world_size)]
+        flip = self.settings.flip
         for clip, training in track(mine, "Encoding clips", transient=True, disable=rank > 0):
-            encoded.prepare(clip.triple, flip=self.settings.flip and training)
+            encode_training_clip(clip, encoded, flip=flip and training, zooms=self._zooms(clip) if training else [])
         if self.trainer is not None and world_size > 1:
             self.trainer.strategy.barrier("maskvid-data-encoded")
         self._empty_text = encoded.text(Prompt(""))
         for name, clips in self.clips.items():
             if name == TRAIN:
-                self._encoded[name] = [encode_training_clip(clip, encoded, flip=self.settings.flip) for clip in clips]
+                self._encoded[name] = [
+                    encode_training_clip(clip, encoded, flip=flip, zooms=self._zooms(clip)) for clip in clips
+                ]
             else:
                 share = [clips[index] for index in shard(len(clips), rank, world_size)]
                 self._encoded[name] = [encode_validation_clip(clip, encoded, requirements) for clip in share]
+
+    def _zooms(self, clip: CheckedClip) -> list[Zoom]:
+        return zooms_of(clip, self.settings) if self.settings.zoom else []
 
     def train_dataloader(self) -> DataLoader[ClipBatch]:
         """An infinite loader that goes on at the position the run has reached; train by `max_steps`.
@@ -166,6 +173,7 @@ class MaskVidDataModule(LightningDataModule):
             seed=self.settings.seed,
             prompt_dropout=prompt_dropout,
             empty_text=self._empty_text,
+            zoom=self.settings.zoom,
             box_masks=self.settings.box_masks,
             perturb_masks=self.settings.perturb_masks,
         )

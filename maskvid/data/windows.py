@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,11 +13,27 @@ from maskvid.clip import ClipBatch
 from maskvid.data.cache import EncodedData
 from maskvid.data.checked import CheckedClip, Requirements
 from maskvid.data.sampler import clip_at, generator_at
+from maskvid.data.zooms import Zoom, zoomed_masks
 from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
 from maskvid.masks.stack import MaskStack
 from maskvid.masks.video import to_float
 from maskvid.media.decode import frames_at, frames_to_float
 from maskvid.media.times import num_starts, window
+
+
+@dataclass(frozen=True)
+class EncodedWindow:
+    """A window that is shown larger, see `maskvid.data.zooms`.
+
+    Attributes:
+        masks: uint8 (H, W) for each frame.
+        latents: float32 (f, c, h, w).
+        flipped: Latents of the mirrored frames, or None where flips are off.
+    """
+
+    masks: MaskStack
+    latents: torch.Tensor
+    flipped: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class EncodedClip:
         latents: float32 (f, c, h, w).
         flipped: Latents of the mirrored frames, or None where flips are off.
         frames: uint8 (frames of the first window, H, W, 3), or None in training.
+        zoomed: Windows that are shown larger.
     """
 
     id: str
@@ -42,10 +60,13 @@ class EncodedClip:
     latents: torch.Tensor
     flipped: torch.Tensor | None = None
     frames: np.ndarray | None = None
+    zoomed: list[EncodedWindow] = field(default_factory=list)
 
 
-def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool) -> EncodedClip:
-    """Everything training draws from, without the frames themselves."""
+def encode_training_clip(
+    clip: CheckedClip, encoded: EncodedData, *, flip: bool, zooms: Sequence[Zoom] = ()
+) -> EncodedClip:
+    """Everything training draws from, without the frames themselves; what the cache lacks is encoded into it."""
     triple = clip.triple
     return EncodedClip(
         id=triple.id,
@@ -55,6 +76,14 @@ def encode_training_clip(clip: CheckedClip, encoded: EncodedData, *, flip: bool)
         texts=[encoded.text(prompt) for prompt in triple.prompts],
         latents=encoded.latents(triple.video),
         flipped=encoded.latents(triple.video, flip=True) if flip else None,
+        zoomed=[
+            EncodedWindow(
+                masks=MaskStack(zoomed_masks(clip, zoom, encoded.height, encoded.width)),
+                latents=encoded.zoomed(clip, zoom),
+                flipped=encoded.zoomed(clip, zoom, flip=True) if flip else None,
+            )
+            for zoom in zooms
+        ],
     )
 
 
@@ -86,6 +115,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         seed: int,
         prompt_dropout: float,
         empty_text: dict[str, torch.Tensor],
+        zoom: float = 0.0,
         box_masks: float = 0.0,
         perturb_masks: float = 0.0,
     ) -> None:
@@ -98,6 +128,7 @@ class TrainingWindows(Dataset[ClipBatch]):
             seed: The run's seed.
             prompt_dropout: Share of windows that get the empty prompt.
             empty_text: Embedding of the empty prompt.
+            zoom: Share of windows in which the foreground is shown larger.
             box_masks: Share of windows whose masks are reduced to a sliding box.
             perturb_masks: Share of windows whose masks are made imprecise, see `maskvid.masks.perturb`.
         """
@@ -106,6 +137,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         self.fps = fps
         self.seed = seed
         self.prompt_dropout = prompt_dropout
+        self.zoom = zoom
         self.box_masks = box_masks
         self.perturb_masks = perturb_masks
         self.empty_text = empty_text
@@ -120,10 +152,15 @@ class TrainingWindows(Dataset[ClipBatch]):
         flip = generator.random() < 0.5 and clip.flipped is not None
         dropped = generator.random() < self.prompt_dropout
         boxed = generator.random() < self.box_masks
+        shown: EncodedClip | EncodedWindow = clip
         chosen = window(clip.times, start, self.num_frames, self.fps)
-        masks, latents = to_float(clip.masks[chosen]), clip.latents
-        if flip and clip.flipped is not None:
-            masks, latents = masks.flip(-1), clip.flipped
+        zoomed = generator.random() < self.zoom
+        if zoomed and clip.zoomed:
+            shown = clip.zoomed[int(generator.integers(len(clip.zoomed)))]
+            chosen = list(range(self.num_frames))
+        masks, latents = to_float(shown.masks[chosen]), shown.latents
+        if flip and shown.flipped is not None:
+            masks, latents = masks.flip(-1), shown.flipped
         masks = sliding_box(masks) if boxed else masks
         if generator.random() < self.perturb_masks:
             kind, strength = KINDS[generator.integers(len(KINDS))], int(generator.integers(1, STRENGTHS + 1))

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from maskvid.masks.draw.form import Placing, between, coverage, form_of
+
 SPECK = 0.03
 """Of the largest piece's area: smaller pieces are noise. A rider's hand that shows beyond a neck is larger."""
 
@@ -53,20 +55,17 @@ def clean(found: np.ndarray) -> Cleaned:
     for left, right in zip(good, good[1:], strict=False):
         if 1 < right - left <= GAP + 1:
             for index in range(left + 1, right):
-                whole[index] = between(whole[left], whole[right], (index - left) / (right - left))
+                whole[index] = halfway(whole[left], whole[right], (index - left) / (right - left))
                 filled += 1
     return Cleaned(whole, filled, float(1 - after / before) if before else 0.0)
 
 
-def between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
-    """The shape between two, bool (h, w): both are moved to where its middle would be, and their distances mixed."""
-    middles = [np.array(ndimage.center_of_mass(mask)) for mask in (first, second)]
-    middle = (1 - share) * middles[0] + share * middles[1]
-    distance = np.zeros(first.shape)
-    for mask, own, weight in ((first, middles[0], 1 - share), (second, middles[1], share)):
-        signed = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
-        distance += weight * ndimage.shift(signed, middle - own, order=1, mode="nearest")
-    return distance > 0
+def halfway(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """The shape between two, bool (h, w): it stands where its middle would be, and is between both in form."""
+    (y1, x1), (y2, x2) = middles = [ndimage.center_of_mass(mask) for mask in (first, second)]
+    forms = [form_of(mask, 1.0, (x, y)) for mask, (y, x) in zip((first, second), middles, strict=True)]
+    placing = Placing((1 - share) * x1 + share * x2, (1 - share) * y1 + share * y2, 1.0)
+    return coverage(between(forms[0], forms[1], share), first.shape, placing) >= 0.5
 
 
 def _around(areas: np.ndarray, index: int) -> float:

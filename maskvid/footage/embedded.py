@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import cv2
 import numpy as np
 import torch
 
 from maskvid.footage.finders import Lead, NotFound
+from maskvid.judges.panel import MINI_SEGMENTER
 from maskvid.judges.segmenter import CHUNK, Segmenter
 from maskvid.media.decode import frames_to_float
 
@@ -29,8 +28,7 @@ class Embedded:
     """
 
     def __init__(self, device: torch.device) -> None:
-        folder = resources.files("maskvid") / "assets" / "mini_segmenter"
-        self.network = Segmenter.from_pretrained(str(folder)).to(device).requires_grad_(False)
+        self.network = Segmenter.from_pretrained(MINI_SEGMENTER).to(device).requires_grad_(False)
         self.device = device
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from PIL import Image
 from maskvid.files import atomic_write
 from maskvid.media.decode import frames_to_float
 from maskvid.media.strips import overlay, spaced, strip
-from maskvid.media.writing import write_video
+from maskvid.media.writing import write_mask_array, write_video
 
 COLUMNS, STRIP_ROWS = 8, 120
 """Frames of a strip, and their rows."""
@@ -32,13 +32,12 @@ def write_triple(out: Path, name: str, frames: np.ndarray, masks: np.ndarray, fp
         fps: Frames a second.
     """
     write_video(out / "videos" / f"{name}.mp4", (frames_to_float(frame[None]) for frame in frames), fps, scale=1)
-    with atomic_write(out / "masks" / f"{name}.npz") as temporary, temporary.open("wb") as handle:
-        np.savez_compressed(handle, masks=masks.astype(np.uint8) * 255, fps=np.float64(fps))
+    write_mask_array(out / "masks" / f"{name}.npz", masks.astype(np.uint8) * 255, fps)
 
 
 def write_previews(out: Path, name: str, frames: np.ndarray, masks: np.ndarray | None, fps: float) -> None:
     """Write `strips/NAME.jpg` and, where there are masks, `overlays/NAME.mp4`, with the masks outlined."""
-    shown = spaced(len(frames), COLUMNS) if len(frames) > COLUMNS else list(range(len(frames)))
+    shown = spaced(len(frames), COLUMNS)
     pieces = list(_drawn(frames[shown], None if masks is None else masks[shown], STRIP_ROWS))
     drawn = strip(torch.cat(pieces), columns=None, scale=1)
     with atomic_write(out / "strips" / f"{name}.jpg") as temporary:

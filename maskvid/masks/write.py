@@ -11,7 +11,7 @@ from PIL import Image
 
 from maskvid.files import atomic_write
 from maskvid.media.layers import PALETTE
-from maskvid.media.writing import write_video
+from maskvid.media.writing import write_mask_array, write_video
 
 FILES = {"npz": "{}.npz", "mp4": "{}.mp4", "png": "{}", "davis": "Annotations/{}"}
 """Where masks of a name lie, by their form; all but the first two are folders of pictures."""
@@ -31,12 +31,10 @@ def write_masks(path: Path, frames: Iterable[np.ndarray], fps: float, kind: str)
     """
     if kind == "mp4":
         return write_video(path, _grey(frames), fps, scale=1, crf=_CRF)
+    if kind == "npz":
+        stack = np.stack(list(frames))
+        return write_mask_array(path, stack[:, 0] if stack.shape[1] == 1 else stack, fps)
     with atomic_write(path) as temporary:
-        if kind == "npz":
-            stack = np.stack(list(frames))
-            with temporary.open("wb") as handle:
-                np.savez_compressed(handle, masks=stack[:, 0] if stack.shape[1] == 1 else stack, fps=np.float64(fps))
-            return path
         temporary.mkdir(parents=True)
         for index, layers in enumerate(frames):
             picture = Image.fromarray(layers.max(axis=0)) if kind == "png" else _numbered(layers)

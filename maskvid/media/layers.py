@@ -29,5 +29,4 @@ def coloured(frames: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
 
 def layer_sheet(frames: Sequence[np.ndarray], *, columns: int = 8) -> np.ndarray:
     """Frames evenly spaced from the first to the last side by side, uint8 (H, W, 3)."""
-    shown = spaced(len(frames), columns) if len(frames) > columns else range(len(frames))
-    return strip(torch.cat(list(coloured(frames[index] for index in shown))), columns=None)
+    return strip(torch.cat(list(coloured(frames[index] for index in spaced(len(frames), columns)))), columns=None)

@@ -77,7 +77,7 @@ def strip(
     if masks is not None and tuple(masks.shape) != (count, 1, height, width):
         raise UserError(f"masks has shape {tuple(masks.shape)}; the frames need {(count, 1, height, width)}")
     scale = viewable_scale(height, width) if scale is None else scale
-    shown = range(count) if columns is None or columns >= count else spaced(count, columns)
+    shown = range(count) if columns is None else spaced(count, columns)
     cells: list[np.ndarray] = []
     for index in shown:
         if cells:
@@ -90,9 +90,11 @@ def strip(
 
 
 def spaced(count: int, columns: int) -> list[int]:
-    """Indices of `columns` of `count` frames, evenly spaced, first and last included."""
+    """Indices of at most `columns` of `count` frames, evenly spaced, first and last included."""
     if columns < 1:
         raise UserError(f"columns is {columns}; show at least one frame")
+    if columns >= count:
+        return list(range(count))
     return [int(index) for index in np.linspace(0, count - 1, columns).round()]
 
 

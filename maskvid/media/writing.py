@@ -162,11 +162,16 @@ def write_sidecars(path: Path, prompt: str, masks: torch.Tensor, fps: float) -> 
         masks: float (f, 1, h, w) in [0, 1], at the size the model worked at.
         fps: Frames a second, kept beside the masks.
     """
-    with atomic_write(path.with_suffix(".mask.npz")) as temporary, temporary.open("wb") as handle:
-        pixels = masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy()
-        np.savez_compressed(handle, masks=pixels, fps=np.float64(fps))
+    write_mask_array(path.with_suffix(".mask.npz"), masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy(), fps)
     with atomic_write(path.with_suffix(".txt")) as temporary:
         temporary.write_text(prompt + "\n")
+
+
+def write_mask_array(path: Path, masks: np.ndarray, fps: float) -> Path:
+    """Write uint8 masks (f, h, w), or (f, k, h, w) of k objects, with their frame rate as npz; whole or not at all."""
+    with atomic_write(path) as temporary, temporary.open("wb") as handle:
+        np.savez_compressed(handle, masks=masks, fps=np.float64(fps))
+    return path
 
 
 def write_png(path: str | Path, image: np.ndarray) -> Path:

@@ -16,6 +16,8 @@ from maskvid.world.studio import SUPERSAMPLING, compose
 
 FRAMES = 24
 FPS = 12
+HEIGHT, WIDTH = 320, 480
+"""Of the clips that are written; what the miniature alone is to see is rendered at its own size."""
 _MARGIN = 0.03  # of the picture's width and height: the animal never touches the border
 
 
@@ -145,7 +147,15 @@ def render_clip(
     )
 
 
-def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPECIES, movement: str = "cross") -> Clip:
+def random_clip(
+    *,
+    seed: int,
+    index: int,
+    species: Sequence[str] = captions.SPECIES,
+    movement: str = "cross",
+    height: int = 64,
+    width: int = 96,
+) -> Clip:
     """Clip number `index` of the random clips of `seed`: an animal trots or gallops, unstylised."""
     rng = np.random.default_rng([23, seed, index])
     animal = str(rng.choice(list(species)))
@@ -158,4 +168,6 @@ def random_clip(*, seed: int, index: int, species: Sequence[str] = captions.SPEC
         "gait": str(rng.choice(["gallop", "trot"])),
     }
     seed = int(rng.integers(1 << 30))
-    return render_clip(attributes=attributes, seed=seed, movement=movement, name=f"{animal}-{index:03d}")
+    return render_clip(
+        attributes=attributes, seed=seed, movement=movement, name=f"{animal}-{index:03d}", height=height, width=width
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maskvid.world import captions
-from maskvid.world.clips import Clip, render_clip
+from maskvid.world.clips import HEIGHT, WIDTH, Clip, render_clip
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,9 @@ def clip_of(folder: str, index: int, row: Row) -> Clip:
     motion = folder.rpartition("/")[2] if folder.startswith("motions/") else None
     kind = motion or (row.species if row.movement == "cross" else row.movement)
     clip = render_clip(
-        attributes=attributes, seed=seed, movement=row.movement, rightward=row.rightward, name=f"{kind}-{index:03d}"
-    )
+        attributes=attributes, seed=seed, movement=row.movement, rightward=row.rightward, name=f"{kind}-{index:03d}",
+        height=HEIGHT, width=WIDTH,
+    )  # fmt: skip
     if motion is None:
         return clip
     # Few clips have to teach which word means which motion, so each motion has one word.

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from maskvid.footage.checks import CHECKS, measure_masks, reasons_against
-from maskvid.footage.cleaning import between, clean
+from maskvid.footage.cleaning import clean, halfway
 from tests.footage.films import horse, iou
 
 
@@ -61,7 +61,7 @@ def test_the_shape_between_two_moves_and_changes():
     first, second = np.zeros((2, 64, 96), bool)
     first[20:40, 10:30] = True
     second[10:50, 60:80] = True
-    middle = between(first, second, 0.5)
+    middle = halfway(first, second, 0.5)
     assert abs(np.nonzero(middle)[1].mean() - 44.5) < 1.5
     assert first.sum() < middle.sum() < second.sum()
 
