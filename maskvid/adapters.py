@@ -217,7 +217,10 @@ class Steered:
             raise UserError("sampling.first_frame=controlnet: the backbone has none; give backbone.controlnet=PATH.")
         if self._inflated is not None:
             self._inflated.restore()
-        inflated = InflatedUNet(frozen.unet, vae_scale_factor=frozen.vae_scale_factor, **asdict(run.method.unet))
+        inflated = InflatedUNet(
+            frozen.unet, vae_scale_factor=frozen.vae_scale_factor, rough_masks=run.method.rough_masks > 0,
+            **asdict(run.method.unet),
+        )  # fmt: skip
         try:
             if self._adapters:
                 folders, shares = zip(*self._adapters.values(), strict=True)

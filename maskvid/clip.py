@@ -9,6 +9,18 @@ import torch
 
 UNKNOWN = 0.5
 """Value of a mask where nobody knows: between background and foreground."""
+SOFTEST = 0.8
+"""How far the roughest masks are drawn in towards it."""
+
+
+def softened(masks: torch.Tensor, roughness: torch.Tensor) -> torch.Tensor:
+    """Masks that say how far they are to be believed: drawn in towards `UNKNOWN` by how rough they are.
+
+    Args:
+        masks: (b, ...) in [0, 1].
+        roughness: (b,) in [0, 1].
+    """
+    return UNKNOWN + (masks - UNKNOWN) * (1 - SOFTEST * roughness.view(-1, *[1] * (masks.ndim - 1)))
 
 
 @dataclass
@@ -31,6 +43,8 @@ class ClipBatch:
         pooled: float (b, p), pooled text embedding for backbones that ask for one (SDXL), else None.
         positions: b global positions of training windows, of which all that is drawn in training is a function; None
             elsewhere.
+        roughness: float (b,) in [0, 1], how imprecise the masks are, which the encoders for rough masks then read; None
+            for exact ones.
     """
 
     ids: list[str]
@@ -42,6 +56,7 @@ class ClipBatch:
     prompts: list[str]
     pooled: torch.Tensor | None = None
     positions: list[int] | None = None
+    roughness: torch.Tensor | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> ClipBatch:
         """Move every tensor; Lightning calls this to transfer a batch to its device."""

@@ -84,6 +84,8 @@ class Method:
         noise: Where the noise of the frames comes from.
         mask_dropout: Share of training windows whose masks are not known, so that `sampling.mask_scale` has something
             to lead away from.
+        rough_masks: Steps behind the tuning, as a share of its own, in which a second set of mask encoders learns
+            imprecise masks, all else frozen: exact masks are followed as without. 0 makes no such set.
         foreground_weight: How much more the foreground counts in the loss; 0 is the paper's.
         trained: False samples and measures without any tuning.
     """
@@ -92,11 +94,16 @@ class Method:
     unet: Parts = field(default_factory=Parts)
     noise: Noise = field(default_factory=Noise)
     mask_dropout: float = bounded(0.0, low=0, high=1)
+    rough_masks: float = bounded(0.0, low=0, high=100)
     foreground_weight: float = bounded(0.0, low=0)
     trained: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would be ignored."""
+        if self.rough_masks and not (self.unet.mask_input or self.unet.mask_pyramid):
+            raise UserError(
+                f"method.rough_masks={self.rough_masks:g}: the method has no mask encoders, which learn them; set it to 0."
+            )
         if self.mask_dropout and not self.unet.sees_masks:
             raise UserError(
                 f"method.mask_dropout={self.mask_dropout}: the method sees no masks to leave out; set it to 0."

@@ -15,7 +15,7 @@ from maskvid.clip import UNKNOWN, ClipBatch, Sample
 from maskvid.diffusion import first_frame_loss, shared_noise
 from maskvid.errors import UserError
 from maskvid.masks.perturb import check_imprecision, perturb
-from maskvid.model import decays, mask_inputs, merge_ranges, parameters_by_role
+from maskvid.model import ROUGH, MaskInput, decays, merge_ranges, parameters_by_role
 from maskvid.model.roles import Role
 from maskvid.model.shard import gather, shard_frozen
 from maskvid.pipeline import MaskVidPipeline
@@ -52,9 +52,15 @@ class MaskVidModule(LightningModule):
         self.schedule = DDPMScheduler.from_config(self.backbone.scheduler.config)
         self.method, self.seed, self.optim = run.method, run.seed, optim
         self.set_names = set_names or []
+        self.rough = False
         self.shard_backbone = shard_backbone
         # DDP would send the first process's ranges to all in every step; `merge_ranges` does so when they are needed.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    def begin_rough(self) -> None:
+        """From here on the encoders for rough masks are tuned, see `InflatedUNet.begin_rough`."""
+        self.unet.begin_rough()
+        self.rough = True
 
     def configure_model(self) -> None:
         """Share the frozen weights out where that is asked for, before DDP takes the trained ones."""
@@ -101,7 +107,7 @@ class MaskVidModule(LightningModule):
         loss = first_frame_loss(
             prediction, noise, masks=batch.masks, foreground_weight=self.method.foreground_weight, clean_frames=clean
         )
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("rough/loss" if self.rough else "train/loss", loss, prog_bar=True)
         return loss
 
     def _forgetful(self, batch: ClipBatch, generators: list[torch.Generator]) -> ClipBatch:
@@ -192,9 +198,9 @@ class MaskVidModule(LightningModule):
         """
         merge_ranges(self.unet)  # in place: the state that Lightning has collected sees it
         checkpoint["state_dict"] = {
-            name: value for name, value in checkpoint["state_dict"].items() if name.startswith("unet.steering.")
+            name: value for name, value in checkpoint["state_dict"].items() if self._is_tuned(name)
         }
-        checkpoint["mask_extremes"] = [layer.merged for layer in mask_inputs(self.unet)]
+        checkpoint["mask_extremes"] = [layer.merged for layer in self._mask_inputs()]
         checkpoint["backbone"] = self.backbone.fingerprint
         checkpoint["settings"] = self._settings()
 
@@ -212,7 +218,7 @@ class MaskVidModule(LightningModule):
                 f"ckpt_path: the run was tuned on other weights than those of backbone.path={self.backbone.path!r} "
                 f"({checkpoint['backbone']}, here {self.backbone.fingerprint}); give those, or start a new run."
             )
-        own = {name for name in self.state_dict() if name.startswith("unet.steering.")}
+        own = {name for name in self.state_dict() if self._is_tuned(name)}
         unlike = sorted(own ^ checkpoint["state_dict"].keys())
         if unlike:
             raise UserError(
@@ -227,8 +233,16 @@ class MaskVidModule(LightningModule):
                     "which would take no effect; give the former, or begin a new run from the old one's weights: "
                     "init_adapter=RUN instead of ckpt_path."
                 )
-        for layer, merged in zip(mask_inputs(self.unet), checkpoint["mask_extremes"], strict=True):
+        for layer, merged in zip(self._mask_inputs(), checkpoint["mask_extremes"], strict=True):
             layer.remember(merged)
+
+    def _is_tuned(self, name: str) -> bool:
+        """Whether an entry of the state is of what this stage tunes."""
+        return name.startswith("unet.steering.") and name.startswith(f"unet.steering.{ROUGH}") is self.rough
+
+    def _mask_inputs(self) -> list[MaskInput]:
+        named = self.unet.steering.items()
+        return [layer for name, layer in named if isinstance(layer, MaskInput) and name.startswith(ROUGH) is self.rough]
 
     def _settings(self) -> dict[str, Any]:
         """What a run that goes on must have been begun with, by its full key."""

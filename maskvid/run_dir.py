@@ -13,9 +13,11 @@ from maskvid.errors import UserError
 from maskvid.files import clear_temporaries
 
 CHECKPOINT = Path("checkpoints", "last.ckpt")
+ROUGH = "rough"
+"""Folder of what the stage of rough masks leaves."""
 RESULTS = (
-    "adapter", "checkpoints", "samples", "csv", "tensorboard", "wandb", "wandb_run_id.txt", "config.yaml", "cost.json",
-    "metrics.json", "metrics_per_clip.csv", "finished.json", "failed.json",
+    "adapter", "checkpoints", ROUGH, "samples", "csv", "tensorboard", "wandb", "wandb_run_id.txt", "config.yaml",
+    "cost.json", "metrics.json", "metrics_per_clip.csv", "finished.json", "failed.json",
 )  # fmt: skip
 """What a training leaves in its run directory."""
 

@@ -29,6 +29,7 @@ from maskvid.model import Embedded
 from maskvid.model.control import Control
 from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
+from maskvid.settings import ROUGHNESS
 
 AfterStep = Callable[[int, torch.Tensor], torch.Tensor]
 START_STEPS = 50
@@ -53,6 +54,11 @@ class Sampled(Steered):
             raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
         if sampling.get("mask_scale") not in (None, 1) and not self.inflated.sees_masks:
             raise UserError(f"mask_scale={sampling['mask_scale']}: the run's method sees no masks; leave it out.")
+        if sampling.get("mask_precision") not in (None, "exact") and not self.inflated.knows_rough_masks:
+            raise UserError(
+                f"mask_precision={sampling['mask_precision']}: the run knows exact masks only; tune with "
+                "method.rough_masks=0.5, or leave it out."
+            )
         other = copy.copy(self)
         other.sampling = replace(self.sampling, **{name: one for name, one in sampling.items() if one is not None})
         other.seed = self.seed if seed is None else seed
@@ -79,6 +85,7 @@ class Sampled(Steered):
             pooled=batch.pooled,
             clean_frames=clean_frames,
             control=control,
+            roughness=None if masks is None else batch.roughness,
         )
 
     def generate(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
@@ -302,6 +309,8 @@ class Sampled(Steered):
         )
 
     def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None, control: Control | None = None) -> Any:
+        if (roughness := ROUGHNESS[self.sampling.mask_precision]) is not None:
+            batch = replace(batch, roughness=torch.full((len(batch),), roughness, device=batch.masks.device))
         empty = cache(lambda: self._without_prompt(batch))
         maskless = replace(batch, masks=torch.full_like(batch.masks, UNKNOWN))
 

@@ -14,6 +14,8 @@ STARTS = ("noise", "inversion", "drift")
 KINDS = ("dilate", "erode", "shift", "drop", "boxes")
 """Ways in which masks are imprecise, see `maskvid.masks.perturb`."""
 STRENGTHS = 5
+ROUGHNESS = {"exact": None, "soft": 0.0, "drawn": 0.4, "rough": 0.6, "box": 1.0}
+"""How rough masks of each `mask_precision` are taken to be; None: not at all, and they are read as exact ones."""
 FIRST_FRAMES = ("given", "text_to_image", "controlnet")
 PICTURES = ("filled", "edge", "scribble")
 """How a ControlNet is shown a mask, see `maskvid.model.control`."""
@@ -88,12 +90,10 @@ class Data(Clips):
         batch_size: Training windows per process and micro-batch.
         num_workers: Worker processes per loader.
         prompt_dropout: Share of training windows that get the empty prompt.
-        box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then learnt
-            from the caption, and a box will do where exact masks are hard to get.
-        perturb_masks: Share of training windows whose masks are dilated, eroded, shifted, held or boxed, by a strength
-            drawn at random, as masks drawn by hand are.
         zoom: Share of training windows that show the foreground 1.25 to 2.25 times as large, cut from the clips' own
             pixels: a body may then be larger in a video than in the clips.
+        box_masks: Share of training windows whose masks are reduced to a sliding box: what moves inside is then learnt
+            from the caption, as where several motions are to be told apart by it.
         flip: Mirror half of the training windows. Off by default: it changes the direction of motion.
         dry_run: The run only lists every clip with its verdict.
         seed: What is drawn is a function of this and the position.
@@ -106,7 +106,6 @@ class Data(Clips):
     prompt_dropout: float = bounded(0.1, low=0, high=1)
     zoom: float = bounded(0.25, low=0, high=1)
     box_masks: float = bounded(0.0, low=0, high=1)
-    perturb_masks: float = bounded(0.0, low=0, high=1)
     flip: bool = False
     dry_run: bool = False
     seed: int = bounded(0, low=0, high=SEEDS)
@@ -283,6 +282,8 @@ class Sampling:
         first_frame_guidance_scale: Classifier-free guidance of that picture; it needs more than a video does.
         samples: Videos of each validation clip, with seeds that follow each other; two or more are measured for
             diversity.
+        mask_precision: How far masks are to be believed: `exact` to the pixel; `drawn`, `rough` and `box` ever less,
+            read by the encoders that `method.rough_masks` tunes; `soft` masks say by their values how sure they are.
         perturb: Kind of imprecision given to the masks of validation clips, see `maskvid.masks.perturb`; the videos are
             scored by the exact ones. Null leaves them exact.
         perturb_strength: 0 to 5.
@@ -295,6 +296,7 @@ class Sampling:
     first_frame: str = bounded("given", choices=FIRST_FRAMES)
     first_frame_guidance_scale: float = bounded(4.0, low=0)
     samples: int = bounded(1, low=1, high=SAMPLES)
+    mask_precision: str = bounded("exact", choices=tuple(ROUGHNESS))
     perturb: str | None = bounded(None, choices=KINDS)
     perturb_strength: int = bounded(0, low=0, high=STRENGTHS)
 

@@ -26,6 +26,7 @@ from rich.console import Console
 from maskvid import __version__
 from maskvid.callbacks.adapter_file import AdapterFile
 from maskvid.callbacks.checkpoint_io import AtomicCheckpointIO
+from maskvid.callbacks.ema import settle
 from maskvid.callbacks.kept_csv import KeptCSVLogger
 from maskvid.callbacks.stop import StopWell
 from maskvid.config import CONF, instantiate, loading, plain, register
@@ -41,6 +42,7 @@ from maskvid.model import Backbone, load_adapter, read_adapter
 from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.run_dir import CHECKPOINT, claimed, unfinished
+from maskvid.second_stage import tune_rough
 from maskvid.settings import MINIATURE, Data, Judges, Optim
 from maskvid.stopping import Stopped
 from maskvid.sweep import in_sweep, run_job
@@ -337,6 +339,10 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
             # All clips of every set, by the averaged weights, however few were looked at while training.
             trainer.limit_val_batches = 1.0
             trainer.validate(module, datamodule=data, verbose=False)
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        if config.method.trained and config.method.rough_masks:
+            settle(trainer, module)
+            tune_rough(config, module, data, adapter, loggers)
         status = 0
     except Stopped as stopped:
         status = stopped.status
@@ -349,7 +355,7 @@ def _train(config: DictConfig, data: MaskVidDataModule, ckpt_path: str | None) -
             import wandb
 
             wandb.finish(exit_code=status)
-    return {key: float(value) for key, value in trainer.callback_metrics.items()}
+    return metrics
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")

@@ -8,14 +8,15 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskvid.callbacks.ema import averaged
-from maskvid.model import merge_ranges, save_adapter
+from maskvid.model import ROUGH, merge_ranges, save_adapter
 
 
 class AdapterFile(Callback):
-    """Write the averaged trained part to `adapter/` when training ends.
+    """Write the averaged trained part to `adapter/` when training ends; encoders for rough masks only once they are tuned.
 
     Attributes:
         written: Whether that was done.
+        steps: Optimiser steps of the tuning on exact masks.
     """
 
     def __init__(self, *, folder: str | Path, description: dict[str, Any]) -> None:
@@ -28,6 +29,7 @@ class AdapterFile(Callback):
         self.folder = Path(folder)
         self.description = description
         self.written = False
+        self.steps = 0
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the finished adapter."""
@@ -41,5 +43,9 @@ class AdapterFile(Callback):
             return
         steering = pl_module.get_submodule("unet.steering")
         with averaged(trainer, pl_module):
-            description = self.description | {"steps": trainer.global_step}
-            save_adapter(self.folder, steering.state_dict(), description)
+            weights, method = steering.state_dict(), self.description["method"]
+            if not pl_module.rough:
+                weights = {name: value for name, value in weights.items() if not name.startswith(ROUGH)}
+                method = method | {"rough_masks": 0.0}
+                self.steps = trainer.global_step
+            save_adapter(self.folder, weights, self.description | {"method": method, "steps": self.steps})

@@ -106,6 +106,12 @@ class EMA(Callback):
         return True
 
     @torch.no_grad()
+    def settle(self, module: nn.Module) -> None:
+        """Make the average the module's own weights for good, and forget it."""
+        if self._swap_in(module):
+            self._live, self._average = None, {}
+
+    @torch.no_grad()
     def _swap_out(self, module: nn.Module) -> None:
         if self._live is None:
             return
@@ -156,6 +162,13 @@ class EMA(Callback):
         """Continue the average of a checkpoint."""
         self._average = {name: value.clone() for name, value in state_dict["average"].items()}
         self.updates = state_dict["updates"]
+
+
+def settle(trainer: Trainer, module: nn.Module) -> None:
+    """Make the averaged weights the module's own, if the trainer averages; else change nothing."""
+    for callback in getattr(trainer, "callbacks", []):
+        if isinstance(callback, EMA):
+            callback.settle(module)
 
 
 def averaged(trainer: Trainer, module: nn.Module) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,18 @@ class MaskVidDataModule(LightningDataModule):
         self._encoded: dict[str, list[EncodedClip]] = {}
         self._empty_text: dict[str, Any] = {}
         self._resumed = {"position": 0, "step": 0}
+        self._rough = False
 
     def attach(self, encoder: Encoder) -> MaskVidDataModule:
         """Give the backbone that encodes frames and prompts; needed before `setup`."""
         self._encoder = encoder
         return self
+
+    def roughened(self) -> MaskVidDataModule:
+        """The same clips, read and encoded already, whose masks training sees made imprecise, from the beginning."""
+        other = copy.copy(self)
+        other.trainer, other._rough, other._resumed = None, True, {"position": 0, "step": 0}
+        return other
 
     def check(self) -> Report:
         """Read and check every clip of every set; nothing is encoded or written.
@@ -175,7 +183,7 @@ class MaskVidDataModule(LightningDataModule):
             empty_text=self._empty_text,
             zoom=self.settings.zoom,
             box_masks=self.settings.box_masks,
-            perturb_masks=self.settings.perturb_masks,
+            rough=self._rough,
         )
 
     @property

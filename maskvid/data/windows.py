@@ -14,7 +14,8 @@ from maskvid.data.cache import EncodedData
 from maskvid.data.checked import CheckedClip, Requirements
 from maskvid.data.sampler import clip_at, generator_at
 from maskvid.data.zooms import Zoom, zoomed_masks
-from maskvid.masks.perturb import KINDS, STRENGTHS, perturb, sliding_box
+from maskvid.masks.perturb import sliding_box
+from maskvid.masks.rough import roughened
 from maskvid.masks.stack import MaskStack
 from maskvid.masks.video import to_float
 from maskvid.media.decode import frames_at, frames_to_float
@@ -117,7 +118,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         empty_text: dict[str, torch.Tensor],
         zoom: float = 0.0,
         box_masks: float = 0.0,
-        perturb_masks: float = 0.0,
+        rough: bool = False,
     ) -> None:
         """Set up a data set.
 
@@ -130,7 +131,7 @@ class TrainingWindows(Dataset[ClipBatch]):
             empty_text: Embedding of the empty prompt.
             zoom: Share of windows in which the foreground is shown larger.
             box_masks: Share of windows whose masks are reduced to a sliding box.
-            perturb_masks: Share of windows whose masks are made imprecise, see `maskvid.masks.perturb`.
+            rough: Whether all masks are made imprecise, see `maskvid.masks.rough`.
         """
         self.clips = clips
         self.num_frames = num_frames
@@ -139,7 +140,7 @@ class TrainingWindows(Dataset[ClipBatch]):
         self.prompt_dropout = prompt_dropout
         self.zoom = zoom
         self.box_masks = box_masks
-        self.perturb_masks = perturb_masks
+        self.rough = rough
         self.empty_text = empty_text
 
     def __getitem__(self, position: int) -> ClipBatch:
@@ -162,12 +163,11 @@ class TrainingWindows(Dataset[ClipBatch]):
         if flip and shown.flipped is not None:
             masks, latents = masks.flip(-1), shown.flipped
         masks = sliding_box(masks) if boxed else masks
-        if generator.random() < self.perturb_masks:
-            kind, strength = KINDS[generator.integers(len(KINDS))], int(generator.integers(1, STRENGTHS + 1))
-            masks = perturb(masks, kind, strength, generator)
         which = int(generator.integers(len(clip.captions))) if len(clip.captions) > 1 else 0
         caption, text = ("", self.empty_text) if dropped else (clip.captions[which], clip.texts[which])
-        return replace(_one(clip.id, caption, text, masks, latents[chosen]), positions=[position])
+        masks, roughness = roughened(masks, generator) if self.rough else (masks, None)
+        batch = replace(_one(clip.id, caption, text, masks, latents[chosen]), positions=[position])
+        return batch if roughness is None else replace(batch, roughness=torch.tensor([roughness]))
 
 
 class ValidationWindows(Dataset[ClipBatch]):
@@ -206,6 +206,7 @@ def collate(batches: list[ClipBatch]) -> ClipBatch:
         latents=joined("latents"),
         frames=joined("frames"),
         pooled=joined("pooled"),
+        roughness=joined("roughness"),
         positions=None if batches[0].positions is None else [p for batch in batches for p in batch.positions or []],
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional as F
 
+from maskvid.clip import softened
+
 
 @dataclass
 class Guide:
@@ -16,7 +18,9 @@ class Guide:
 
     Attributes:
         num_frames: f, or None while the U-Net is used as the plain 2-D model.
-        masks: (b, f, 1, H, W) in [0, 1], or None when no mask steers.
+        masks: (b, f, 1, H, W) in [0, 1], drawn in as far as they are rough, or None when no mask steers.
+        outlines: The same as they were given.
+        rough: Whether the encoders for rough masks read them.
         mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
             the area that a token covers, 1 = foreground. Empty when no mask steers.
         first_frame: (b, c, h, w), the latents of frame 0, or None.
@@ -28,6 +32,8 @@ class Guide:
 
     num_frames: int | None = None
     masks: torch.Tensor | None = None
+    outlines: torch.Tensor | None = None
+    rough: bool = False
     mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
     first_frame: torch.Tensor | None = None
     first_steered: int = 1
@@ -40,6 +46,7 @@ class Guide:
         masks: torch.Tensor | None,
         subject: torch.Tensor | None,
         text: torch.Tensor | None = None,
+        roughness: torch.Tensor | None = None,
     ) -> None:
         """Describe the next forward pass.
 
@@ -48,8 +55,13 @@ class Guide:
             masks: (b, f, 1, H, W) in [0, 1], or None.
             subject: (b, tokens) in {0, 1} with a one in each row, or None; see `Backbone.encode_text`.
             text: (b, tokens, d), the prompts' hidden states.
+            roughness: (b,) in [0, 1] of rough masks, None for exact ones.
         """
-        self.num_frames, self.masks, self.first_frame = latents.shape[1], masks, latents[:, 0]
+        self.num_frames, self.outlines, self.first_frame = latents.shape[1], masks, latents[:, 0]
+        self.rough = roughness is not None
+        if masks is not None and roughness is not None:
+            masks = softened(masks, roughness)
+        self.masks = masks
         self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
         self.subject = self.words = None
         if subject is not None:
@@ -60,7 +72,8 @@ class Guide:
 
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames = self.masks = self.first_frame = self.subject = self.words = None
+        self.num_frames = self.masks = self.outlines = self.first_frame = self.subject = self.words = None
+        self.rough = False
         self.mask_tokens = {}
 
 

@@ -29,6 +29,8 @@ from maskvid.model.temporal import TemporalLayer, add_from
 from maskvid.seeds import drawn_from
 
 Layer = TypeVar("Layer", bound=nn.Module)
+ROUGH = "rough-"
+"""Begins the names of the mask encoders for rough masks; the rest is that of the exact one."""
 
 
 class InflatedUNet(nn.Module):
@@ -48,6 +50,7 @@ class InflatedUNet(nn.Module):
     Args:
         unet: The 2-D U-Net (SD 1.x, 2.x, SDXL, the miniature). It is frozen in place.
         vae_scale_factor: Spatial factor of the VAE; masks are given at that many times the latents' size.
+        rough_masks: Whether a second set of mask encoders exists, for rough masks; see `begin_rough`.
         parts: Fields of `maskvid.method.Parts`.
 
     Attributes:
@@ -62,6 +65,7 @@ class InflatedUNet(nn.Module):
         unet: UNet2DConditionModel,
         *,
         vae_scale_factor: int,
+        rough_masks: bool = False,
         **parts: Any,
     ) -> None:
         super().__init__()
@@ -89,10 +93,8 @@ class InflatedUNet(nn.Module):
                 processors[f"{name}.processor"] = CrossAttentionProcessor(layer, self.guide)
         unet.set_attn_processor(processors)
         if has.mask_input:
-            conv_in = self._new(
-                "mask_input", MaskInput, unet.conv_in.out_channels, factor=vae_scale_factor, rank=has.rank
-            )
-            self._hook(unet.conv_in, _Hook(self.guide, conv_in, None))
+            encoders = self._mask_inputs("mask_input", unet.conv_in.out_channels, vae_scale_factor, has, rough_masks)
+            self._hook(unet.conv_in, _Hook(self.guide, encoders, None))
         if has.first_frame_input:
             channels = unet.config.in_channels, unet.conv_in.out_channels
             first = self._new("first_frame_input", FirstFrameInput, *channels)
@@ -100,9 +102,9 @@ class InflatedUNet(nn.Module):
         for name, block in unet.named_modules():
             if isinstance(block, Transformer2DModel):
                 channels, key = block.config.in_channels, name.replace(".", "-")
-                mask_layer = temporal_layer = None
+                encoders, temporal_layer = [], None
                 if has.mask_pyramid:
-                    mask_layer = self._new(f"mask_input-{key}", MaskInput, channels, factor=4, rank=has.rank)
+                    encoders = self._mask_inputs(f"mask_input-{key}", channels, 4, has, rough_masks)
                 if "compact" in (has.temporal_attention, has.temporal_conv):
                     temporal_layer = self._new(
                         f"temporal-{key}",
@@ -114,7 +116,7 @@ class InflatedUNet(nn.Module):
                         text_width=unet.config.cross_attention_dim if has.temporal_words else None,
                         rank=has.rank,
                     )
-                self._hook(block, _Hook(self.guide, mask_layer, temporal_layer))
+                self._hook(block, _Hook(self.guide, encoders, temporal_layer))
         if has.temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
                 companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
@@ -129,6 +131,34 @@ class InflatedUNet(nn.Module):
 
     def _hook(self, module: nn.Module, hook: Callable[..., Any]) -> None:
         self._hooks.append(module.register_forward_hook(hook))
+
+    def _mask_inputs(self, key: str, channels: int, factor: int, has: Parts, rough: bool) -> list[MaskInput]:
+        """The encoder of exact masks for one feature map, and that of rough ones, which is not tuned with the rest."""
+        made = [
+            self._new(name, MaskInput, channels, factor=factor, rank=has.rank)
+            for name in (key, ROUGH + key)[: 1 + rough]
+        ]
+        for layer in made[1:]:
+            layer.requires_grad_(False)
+        return made
+
+    def begin_rough(self) -> None:
+        """From here on the encoders for rough masks are tuned, and nothing else; they begin as the exact ones are.
+
+        Tuned on exact masks, all else believes masks to the pixel; tuned on imprecise ones, it would follow exact ones
+        less. So exact masks lose nothing by it.
+        """
+        self.steering.requires_grad_(False)
+        for name, layer in self.steering.items():
+            if isinstance(layer, MaskInput) and name.startswith(ROUGH):
+                layer.load_state_dict(self.steering[name.removeprefix(ROUGH)].state_dict())
+                layer.remember(torch.full_like(layer.merged, -torch.inf))
+                layer.requires_grad_(True)
+
+    @property
+    def knows_rough_masks(self) -> bool:
+        """Whether there are encoders for rough masks."""
+        return any(name.startswith(ROUGH) for name in self.steering)
 
     def _new(self, key: str, kind: Callable[..., Layer], *args: Any, **kwargs: Any) -> Layer:
         """Add a layer to the steering, its random start a function of its key."""
@@ -148,6 +178,7 @@ class InflatedUNet(nn.Module):
         pooled: torch.Tensor | None = None,
         clean_frames: int | None = None,
         control: Control | None = None,
+        roughness: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Predict noise (or velocity) for a clip.
 
@@ -160,6 +191,7 @@ class InflatedUNet(nn.Module):
             pooled: (b, p) for backbones with added text conditioning (SDXL).
             clean_frames: Frames at the front that are clean; None for those of the method. A continued video has more.
             control: A ControlNet's say on a single frame, which the steering does not reach, see `Backbone.control`.
+            roughness: (b,) in [0, 1] of masks that the encoders for rough masks read; None for exact ones.
 
         Returns:
             (b, f, c, h, w); for a clean frame 0 it is the 2-D model's and is not meant to be used.
@@ -170,7 +202,7 @@ class InflatedUNet(nn.Module):
                 f"masks of size {tuple(masks.shape[-2:])} for latents of size {(h, w)}: "
                 f"give masks at {self.vae_scale_factor} times the latents' size."
             )
-        self.guide.set(latents, masks, subject, text)
+        self.guide.set(latents, masks, subject, text, roughness)
         levels = timesteps[:, None].repeat(1, f)
         levels[:, : self.clean_frames if clean_frames is None else clean_frames] = 0
         added = None
@@ -222,18 +254,18 @@ class InflatedUNet(nn.Module):
 
 
 class _Hook:
-    """Adds the mask, then runs the temporal layer, on what a module returns."""
+    """Adds the mask, by the encoder of exact or of rough ones, then runs the temporal layer, behind a module."""
 
-    def __init__(self, guide: Guide, mask_layer: MaskInput | None, temporal_layer: TemporalLayer | None) -> None:
-        self.guide, self.mask_layer, self.temporal_layer = guide, mask_layer, temporal_layer
+    def __init__(self, guide: Guide, encoders: list[MaskInput], temporal_layer: TemporalLayer | None) -> None:
+        self.guide, self.encoders, self.temporal_layer = guide, encoders, temporal_layer
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
         f = self.guide.num_frames
         if f is None or f == 1:
             return None
         sample = out if isinstance(out, torch.Tensor) else out[0]
-        if self.mask_layer is not None and self.guide.masks is not None:
-            mask = self.mask_layer(self.guide.masks, tuple(sample.shape[-2:]), self.guide.first_steered)
+        if self.encoders and self.guide.masks is not None:
+            mask = self.encoders[self.guide.rough](self.guide.masks, tuple(sample.shape[-2:]), self.guide.first_steered)
             sample = sample + mask.to(sample.dtype)
         if self.temporal_layer is not None:
             frames = sample.unflatten(0, (-1, f))
@@ -267,7 +299,7 @@ class _FirstFrameHook:
         guide = self.guide
         if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
             return None
-        return out + self.layer(guide.first_frame, guide.masks, guide.num_frames).to(out.dtype)
+        return out + self.layer(guide.first_frame, guide.outlines, guide.num_frames).to(out.dtype)
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

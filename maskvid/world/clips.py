@@ -78,6 +78,7 @@ def render_clip(
     frames: int = FRAMES,
     height: int = 64,
     width: int = 96,
+    span: float | None = None,
 ) -> Clip:
     """Render one clip.
 
@@ -90,6 +91,7 @@ def render_clip(
         frames: Number of frames, at 12 a second.
         height: Rows.
         width: Columns.
+        span: Of the picture's width that the animal takes, as far as there is room; None draws it between .43 and .51.
 
     Raises:
         UserError: if an attribute or the movement is unknown, or the animal cannot be shown whole at this size.
@@ -100,7 +102,8 @@ def render_clip(
     if rightward is None:
         rightward = bool(rng.random() < 0.5)
     plan = track(movement, gait=attributes["gait"], frames=frames, start=float(rng.random()))
-    span, horizon, foot = rng.uniform(0.43, 0.51), rng.uniform(0.36, 0.48), rng.uniform(0.84, 0.91)
+    drawn, horizon, foot = rng.uniform(0.43, 0.51), rng.uniform(0.36, 0.48), rng.uniform(0.84, 0.91)
+    span = drawn if span is None else span
     slant = float(rng.uniform(-9, 9))
     animal = puppet(attributes["species"], (SUPERSAMPLING * height, SUPERSAMPLING * width))
     gait, leg, f = attributes["gait"], animal.leg_length, Camera.focal(height)
