@@ -12,7 +12,7 @@ from maskvid.model import ROUGH, merge_ranges, save_adapter
 
 
 class AdapterFile(Callback):
-    """Write the averaged trained part to `adapter/` when training ends; encoders for rough masks only once they are tuned.
+    """Write the averaged trained part to `adapter/` when training ends; encoders for rough masks once tuned.
 
     Attributes:
         written: Whether that was done.

@@ -1,4 +1,8 @@
-"""The first frame brought to later masks: its foreground moved and shaped as they say, its background kept (ours)."""
+"""The first frame brought to later masks: which of its places each place of a later frame shows (ours).
+
+The foreground is taken to move and to stretch as its mask's centre and spread do, the background to stand still. That
+is coarse, but it tells head from tail, which is what keeps a coat where it was.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,51 @@ from torch.nn import functional as F
 
 _LEAST = 1e-3
 """Share of a cell below which it shows nothing of a region."""
+
+
+def moments(masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centre and spread of each mask, as shares of the picture's height.
+
+    Args:
+        masks: (b, f, 1, h, w) in [0, 1].
+
+    Returns:
+        Two of (b, f, 2): row and column of the centre, and the deviations along both, at least half a pixel. Where the
+        first mask is empty, those of a picture that stands still, for nothing can be brought from it.
+    """
+    found = []
+    height = masks.shape[-2]
+    for profile in (masks.sum(-1)[:, :, 0], masks.sum(-2)[:, :, 0]):  # over rows, over columns
+        at = torch.arange(profile.shape[-1], device=masks.device, dtype=masks.dtype) + 0.5
+        area = profile.sum(-1).clamp_min(_LEAST)
+        centre = (profile * at).sum(-1) / area
+        variance = (profile * (at - centre.unsqueeze(-1)).square()).sum(-1) / area
+        found.append((centre / height, variance.clamp_min(0.25).sqrt() / height))
+    centres, spreads = (torch.stack(both, -1) for both in zip(*found, strict=True))
+    empty = (masks[:, 0].amax((-3, -2, -1)) < 0.5).view(-1, 1, 1)
+    return centres.masked_fill(empty, 0.0), spreads.masked_fill(empty, 1.0)
+
+
+def brought(points: torch.Tensor, centres: torch.Tensor, spreads: torch.Tensor) -> torch.Tensor:
+    """Where in the first frame points of the foreground of each frame were.
+
+    Args:
+        points: (n, 2), row and column as shares of the picture's height.
+        centres: (b, f, 2), see `moments`.
+        spreads: (b, f, 2).
+
+    Returns:
+        (b, f, n, 2).
+    """
+    ratio = (spreads[:, :1] / spreads).unsqueeze(2)
+    return (points - centres.unsqueeze(2)) * ratio + centres[:, :1].unsqueeze(2)
+
+
+def grid_points(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
+    """The middles of a grid's cells, (height width, 2), as shares of the height."""
+    rows = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
+    columns = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / height
+    return torch.cartesian_prod(rows, columns)
 
 
 def recomposed(first_frame: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -24,12 +73,20 @@ def recomposed(first_frame: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         (b, f - 1, c, h, w), of frames 1 and on.
     """
     b, f = masks.shape[:2]
-    size = (first_frame.shape[-2], first_frame.shape[-1])
-    small = F.adaptive_avg_pool2d(masks.flatten(0, 1), size).unflatten(0, (b, f)).to(first_frame)
+    h, w = first_frame.shape[-2:]
+    small = F.adaptive_avg_pool2d(masks.flatten(0, 1), (h, w)).unflatten(0, (b, f)).to(first_frame)
     # cells that show some of both are of neither, and those beside the foreground have a trace of it
-    coat = moved(spread(first_frame, small[:, 0].square()), small)
+    coat = spread(first_frame, small[:, 0].square())
     ground = spread(first_frame, (1 - 4 * F.max_pool2d(small[:, 0], 3, 1, 1)).clamp_min(0)).unsqueeze(1)
-    return torch.lerp(ground.expand_as(coat), coat, small[:, 1:])
+    centres, spreads = moments(small)
+    source = brought(grid_points(h, w, small), centres, spreads)[:, 1:]
+    grid = 2 * source.flip(-1) * source.new_tensor([h / w, 1.0]) - 1  # columns first, from -1 to 1
+    moved = F.grid_sample(
+        coat.repeat_interleave(f - 1, 0), grid.flatten(0, 1).unflatten(1, (h, w)), padding_mode="border",
+        align_corners=False,
+    ).unflatten(0, (b, f - 1))  # fmt: skip
+    shown = small[:, :1].amax((-2, -1), keepdim=True) >= 0.5  # else the first frame has no coat to give
+    return torch.lerp(ground.expand_as(moved), moved, small[:, 1:] * shown)
 
 
 def spread(picture: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
@@ -47,39 +104,8 @@ def spread(picture: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
     while min(total.shape[-2:]) > 1:
         total, known = (F.avg_pool2d(x, 2, ceil_mode=True) for x in (total, known))
         levels.append((total, known))
-    whole = known.mean((-2, -1), keepdim=True)
-    mean = torch.where(whole > _LEAST, total.mean((-2, -1), keepdim=True) / whole.clamp_min(_LEAST), 0)
-    filled = mean.expand_as(total)
+    filled = total.mean((-2, -1), keepdim=True) / known.mean((-2, -1), keepdim=True).clamp_min(_LEAST)
     for total, known in reversed(levels):
         around = F.interpolate(filled, size=total.shape[-2:], mode="bilinear", align_corners=False)
-        own = total / known.clamp_min(_LEAST)
-        filled = torch.lerp(around, own, (2 * known).clamp(0, 1))
+        filled = torch.lerp(around, total / known.clamp_min(_LEAST), (2 * known).clamp(0, 1))
     return filled
-
-
-def moved(picture: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """A picture moved and stretched as the masks are: the first one's centre and spread become each later one's.
-
-    Args:
-        picture: (b, c, h, w), as the first mask shows its foreground.
-        masks: (b, f, 1, h, w) in [0, 1].
-
-    Returns:
-        (b, f - 1, c, h, w).
-    """
-    axes = []
-    for length, profile in zip(masks.shape[-2:], (masks.sum(-1), masks.sum(-2)), strict=True):
-        at = torch.arange(length, device=masks.device, dtype=masks.dtype) + 0.5
-        weight = profile[:, :, 0]  # (b, f, length)
-        area = weight.sum(-1, keepdim=True).clamp_min(_LEAST)
-        centre = (weight * at).sum(-1, keepdim=True) / area
-        deviation = ((weight * (at - centre).square()).sum(-1, keepdim=True) / area).clamp_min(0.25).sqrt()
-        source = (at - centre[:, 1:]) * (deviation[:, :1] / deviation[:, 1:]) + centre[:, :1]
-        axes.append(2 * source / length - 1)  # (b, f - 1, length), as grid_sample counts
-    rows, columns = axes
-    b, later = rows.shape[:2]
-    h, w = picture.shape[-2:]
-    grid = torch.stack([columns[:, :, None].expand(-1, -1, h, -1), rows[..., None].expand(-1, -1, -1, w)], -1)
-    source = picture.unsqueeze(1).expand(-1, later, -1, -1, -1).flatten(0, 1)
-    sampled = F.grid_sample(source, grid.flatten(0, 1), mode="bilinear", padding_mode="border", align_corners=False)
-    return sampled.unflatten(0, (b, later))
