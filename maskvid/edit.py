@@ -61,6 +61,7 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps,
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
+    pipeline = pipeline.looking_at(masks) if config.sampling.mask_precision is None else pipeline
     latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
     given = pipeline.clip(config.source_prompt, masks, place="source_prompt")
     given = replace(given, latents=latents, frames=frames.unsqueeze(0))

@@ -10,7 +10,7 @@ if __name__ == "__main__":
     answer_help("evaluate")  # before the imports below, which take seconds
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         unseen = ["sampling.first_frame_guidance_scale", *OF_A_PAINTED_FRAME]
         refuse_given(config, unseen, "where each video begins with its clip's own first frame (sampling.first_frame)")
     if not pipeline.inflated.sees_masks:
-        refuse_given(config, ["sampling.perturb", "sampling.mask_scale"], "with this run's method, which sees no masks")
+        of_masks = ["sampling.perturb", "sampling.mask_scale", "sampling.mask_precision"]
+        refuse_given(config, of_masks, "with this run's method, which sees no masks")
     if config.seed is not None:
         pipeline.seed = config.seed
     if config.scheduler.name is not None:
@@ -82,7 +83,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
     clean_frames = pipeline.inflated.clean_frames
     pipeline.backbone.check_clip(clips.height, clips.width, clips.num_frames, clean_frames=clean_frames, place="data.")
-    module = MaskVidModule(pipeline, set_names=list(sets)).eval()
+    module = MaskVidModule(pipeline.asked(), set_names=list(sets)).eval()
     data = clips_of(run, sets).attach(pipeline.backbone)
     metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)
     callbacks = [metrics, VideoLogger(folder=folder, logged_per_set=0)] if config.save_videos else [metrics]
@@ -141,12 +142,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 def take_judges(metrics: DictConfig, judges: Judges) -> None:
     """Let the judges of a run judge where a request names no others."""
-    named = {key: value for key, value in asdict(judges).items() if value is not None}
-    if metrics.get("clip") is not None:
-        named.pop("pretrained", None)  # of the run's CLIP
-    for key, value in named.items():
-        if key in metrics and metrics[key] is None:
-            metrics[key] = value
+    asked = asdict(judges.instead({entry.name: metrics.get(entry.name) for entry in fields(Judges)}))
+    metrics.update({key: value for key, value in asked.items() if key in metrics})
 
 
 def describe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +82,7 @@ def judge_of(config: DictConfig, pipeline: MaskVidPipeline, height: int, width: 
             raise UserError(f"best_of={config.best_of}: the best is found by its figures; leave judge=false out.")
         refuse_given(config, ["metrics"], "with judge=false")
         return None
-    names = pipeline.run.judges
-    if config.metrics.clip is not None:
-        names = replace(names, clip=config.metrics.clip, pretrained=None)
-    given = {key: value for key, value in plain(config.metrics).items() if value is not None}
-    names = replace(names, **given)
+    names = pipeline.run.judges.instead(plain(config.metrics))
     if config.judge is None and not needed and (absent := not_here(names)):
         print_warning(
             f"no figures: {' and '.join(absent)}, which judge, are not on this machine; judge=true downloads them, "

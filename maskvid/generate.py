@@ -68,6 +68,7 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         config.masks, evenly(config.num_frames or clips.num_frames, clips.fps), height, width,
         mask_fps=config.mask_fps, max_foreground=config.max_foreground or clips.max_foreground,
     )  # fmt: skip
+    pipeline = pipeline.looking_at(masks) if config.sampling.mask_precision is None else pipeline
     first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
     batches = [pipeline.clip(prompt, masks) for prompt in prompts_of(config)]
     pipeline.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))

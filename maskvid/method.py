@@ -21,8 +21,6 @@ class Parts:
             `first_previous`.
         self_attention_strength: Start of lambda_h in logits (0 keeps the identity, about 16 steers from the first
             step); null switches mask-guided self-attention off.
-        nearness: Start of nu_h, by which self-attention looks at the places of the first frame that the foreground came
-            from, in logits lost at a distance of the picture's height; null switches it off.
         cross_attention_strength: Start of gamma_h in logits; null switches the bias of subject tokens off.
         subject_branch: Whether the gated branch over the subject's tokens exists.
         mask_input: Whether the mask enters behind `conv_in`, at full resolution.
@@ -43,7 +41,6 @@ class Parts:
     first_frame: str = bounded("clean", choices=("clean", "denoised"))
     reference: str = bounded("first_self", choices=REFERENCES)
     self_attention_strength: float | None = 16.0
-    nearness: float | None = 32.0
     cross_attention_strength: float | None = 4.0
     subject_branch: bool = True
     mask_input: bool = True
@@ -73,8 +70,7 @@ class Parts:
     @property
     def sees_masks(self) -> bool:
         """Whether any part takes masks; where none does, none should be given."""
-        strengths = (self.self_attention_strength, self.nearness, self.cross_attention_strength)
-        biased = any(strength is not None for strength in strengths)
+        biased = self.self_attention_strength is not None or self.cross_attention_strength is not None
         return biased or self.mask_input or self.mask_pyramid or self.subject_branch
 
 
@@ -107,6 +103,11 @@ class Method:
         if self.rough_masks and not (self.unet.mask_input or self.unet.mask_pyramid):
             raise UserError(
                 f"method.rough_masks={self.rough_masks:g}: the method has no mask encoders to learn them; set it to 0."
+            )
+        if self.noise.brought and not self.unet.sees_masks:
+            raise UserError(
+                f"method.noise.brought={self.noise.brought:g}: it sees no masks to bring the first frame to; set "
+                "it to 0."
             )
         if self.mask_dropout and not self.unet.sees_masks:
             raise UserError(

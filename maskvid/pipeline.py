@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,16 +13,13 @@ from diffusers.utils import BaseOutput
 from diffusers.video_processor import VideoProcessor
 from PIL import Image
 
+from maskvid.asked import Asked
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.long_video import segments
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, drawn_name, picture_given
-from maskvid.masks.given import masks_given
-from maskvid.masks.video import read_masks
-from maskvid.media.times import evenly
 from maskvid.model import Embedded
 from maskvid.prompt import parse_prompt
-from maskvid.sampled import Sampled
 from maskvid.tuned import arithmetic
 
 OUTPUTS = ("pil", "np", "pt", "latent")
@@ -40,7 +36,7 @@ class MaskVidPipelineOutput(BaseOutput):
     frames: Any
 
 
-class MaskVidPipeline(Sampled, DiffusionPipeline):
+class MaskVidPipeline(Asked, DiffusionPipeline):
     """Video from a prompt and masks, by a Stable-Diffusion-class backbone and an adapter that learnt a motion.
 
     Without an adapter the U-Net is the plain 2-D one, and nothing can be sampled; `load_adapter` steers it, and
@@ -195,6 +191,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         mask_scale: float | None = None,
+        mask_precision: str | None = None,
         num_videos_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
         latents: torch.Tensor | None = None,
@@ -220,6 +217,8 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
             num_inference_steps: None takes the run's.
             guidance_scale: Of the text; 1 is off, None takes the run's.
             mask_scale: Of the masks; below 1 the foreground is freer, above it keeps to them more closely.
+            mask_precision: How far they are to be believed, see `maskvid.settings.Sampling`; None looks at them, and
+                says what it takes where that is not `exact`.
             num_videos_per_prompt: Each has its own draws.
             generator: One for all, or one for each video; None draws anew each time.
             latents: (1, f, c, h, w) of unit variance to start from, see `prepare_latents`.
@@ -245,9 +244,10 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         negative = negative_prompt_embeds or (None if negative_prompt is None else self.encode_prompt(negative_prompt))
         asked = self.asked(
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
-            negative=negative,
+            mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
         given = self._masks(masks, height, width, num_frames)
+        asked = asked.looking_at(given) if mask_precision is None else asked
         total = sum(1 for _ in segments(num_frames, self.run.clips.num_frames, 1)) * asked.sampling.num_inference_steps
         self._interrupt, videos = False, []
         for index in range(len(prompts) * num_videos_per_prompt):
@@ -281,6 +281,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         mask_scale: float | None = None,
+        mask_precision: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[Image.Image]:
         """Make a video of any length, a frame at a time: memory does not grow with it.
@@ -301,9 +302,11 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         negative = None if negative_prompt is None else self.encode_prompt(negative_prompt)
         asked = self.asked(
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
-            negative=negative,
+            mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
-        batch = self.clip(prompt, self._masks(masks, height, width, num_frames), name=drawn_name(generator))
+        given = self._masks(masks, height, width, num_frames)
+        asked = asked.looking_at(given) if mask_precision is None else asked
+        batch = self.clip(prompt, given, name=drawn_name(generator))
         with self.arithmetic():
             first = asked._first_frame(batch, image, (height, width))
             for piece in asked.stream(batch, first):
@@ -321,6 +324,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
         keep_background: bool = True,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
+        mask_precision: str | None = None,
         output_type: str = "pil",
     ) -> MaskVidPipelineOutput:
         """Edit a clip: its inverted noise is denoised again with another prompt. Nothing is drawn at random.
@@ -334,6 +338,7 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
             keep_background: Whether everything outside the masks stays the source's, to the pixel.
             num_inference_steps: None takes the run's.
             guidance_scale: None takes the run's.
+            mask_precision: See `__call__`.
             output_type: `pil`, `np` or `pt`.
 
         Examples:
@@ -351,8 +356,11 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
                 f"video: {num_frames} frames, output_type={output_type!r}; edit at most the "
                 f"{self.run.clips.num_frames} of the run's windows at a time, to pictures."
             )
-        asked = self.asked(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+        asked = self.asked(
+            num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_precision=mask_precision
+        )
         given = self._masks(masks, height, width, num_frames)
+        asked = asked.looking_at(given) if mask_precision is None else asked
         with self.arithmetic():
             latents = self.backbone.encode_frames(video).unsqueeze(0)
             source = replace(self.clip(source_prompt, given), latents=latents, frames=video.unsqueeze(0))
@@ -363,19 +371,6 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
     def arithmetic(self) -> AbstractContextManager[Any]:
         """The precision that the run was tuned in, on the device where everything is."""
         return arithmetic(self.run.precision, self._execution_device)
-
-    def _size(self, masks: Any, height: int | None, width: int | None, num_frames: int | None) -> tuple[int, int, int]:
-        clips = self.run.clips
-        several = not isinstance(masks, (str, Path)) and masks is not None and len(masks) > 1
-        frames = num_frames or (len(masks) if several else clips.num_frames)
-        return height or clips.height, width or clips.width, frames
-
-    def _masks(self, masks: Any, height: int, width: int, num_frames: int) -> torch.Tensor:
-        most = self.run.clips.max_foreground
-        if isinstance(masks, (str, Path)):
-            at = evenly(num_frames, self.run.clips.fps)
-            return read_masks(masks, at, height, width, max_foreground=most)
-        return masks_given(masks, num_frames, height, width, max_foreground=most)
 
     def _video(
         self, batch: ClipBatch, first: torch.Tensor, noise: torch.Tensor | None, step: Steps, *, decoded: bool
@@ -392,10 +387,3 @@ class MaskVidPipeline(Sampled, DiffusionPipeline):
                 return torch.cat(pieces, 1)
             made = stopped.latents
         return (self.decode(made) if decoded else made).cpu()
-
-    def _first_frame(self, batch: ClipBatch, image: Any, size: tuple[int, int]) -> torch.Tensor:
-        if image is None:
-            if not batch.prompts[0]:
-                raise UserError("image=None: a first frame is painted from a prompt; give prompt, or the picture.")
-            return self.first_frame(batch)
-        return self.backbone.encode_frames(picture_given(image, size))

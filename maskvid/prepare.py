@@ -27,8 +27,8 @@ from maskvid.entry import check_config, entry_point, run
 from maskvid.errors import UserError
 from maskvid.footage.finders import ABOUT
 from maskvid.footage.making import Outcome, prepare
+from maskvid.preparation import Preparation
 from maskvid.printing import print_whole
-from maskvid.settings import Preparation
 
 register()
 MOST = 30  # rejected windows that are named on the console

@@ -123,7 +123,9 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
     if generating and not inverts:
         refuse_given(config, ["data"], "with this run, whose sampling starts from no training clip")
     if not pipeline.inflated.sees_masks:
-        refuse_given(config, ["sampling.mask_scale"], "with this run's method, which sees no masks")
+        refuse_given(
+            config, ["sampling.mask_scale", "sampling.mask_precision"], "with this run's method, which sees no masks"
+        )
     num_frames = config.num_frames or run.clips.num_frames
     backbone.check_clip(
         config.height or run.clips.height,
@@ -134,7 +136,7 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
     if generating:  # an edit starts from its source
         pipeline.check_length(num_frames)
         pipeline.sources = training_clips(run, backbone) if inverts else None
-    return pipeline.to(device)
+    return pipeline.to(device).asked()
 
 
 OF_A_PAINTED_FRAME = tuple(

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maskvid.bounds import FRAMES, MUST_BE_SET, PIXELS, RATE, SAMPLES, SEEDS, STEPS, THREADS, bounded
-from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, STRENGTHS, Preparation
+from maskvid.preparation import Preparation
+from maskvid.settings import FIRST_FRAMES, KINDS, LEVELS, PICTURES, PREDICTIONS, ROUGHNESS, STRENGTHS
 
 
 @dataclass
@@ -65,6 +66,7 @@ class EditSampling:
     num_inference_steps: int | None = bounded(None, low=1, high=LEVELS)
     guidance_scale: float | None = bounded(None, low=0)
     mask_scale: float | None = bounded(None, low=0)
+    mask_precision: str | None = bounded(None, choices=tuple(ROUGHNESS))
     adain_fraction: float | None = bounded(None, low=0, high=1)
 
 

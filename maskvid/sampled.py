@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -25,8 +24,8 @@ from maskvid.diffusion import (
 )
 from maskvid.diffusion.scheduler import SAMPLERS, make_scheduler
 from maskvid.errors import UserError
-from maskvid.model import Embedded
 from maskvid.model.control import Control
+from maskvid.model.registration import recomposed
 from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
 from maskvid.settings import ROUGHNESS
@@ -38,32 +37,6 @@ START_STEPS = 50
 
 class Sampled(Steered):
     """What `MaskVidPipeline` makes of batches of clips; whatever is drawn is a function of seed and clip."""
-
-    def asked(self, *, seed: int | None = None, negative: Embedded | None = None, **sampling: Any) -> Self:
-        """The same pipeline with other settings for one request, over the same weights.
-
-        Args:
-            seed: None keeps this one's.
-            negative: None keeps this one's.
-            sampling: Fields of `Sampling`; None keeps this one's.
-
-        Raises:
-            UserError: A value is out of range or has no effect, or the scheduler is none whose noise a seed decides.
-        """
-        if type(self.scheduler).__name__ not in SAMPLERS:
-            raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
-        if sampling.get("mask_scale") not in (None, 1) and not self.inflated.sees_masks:
-            raise UserError(f"mask_scale={sampling['mask_scale']}: the run's method sees no masks; leave it out.")
-        if sampling.get("mask_precision") not in (None, "exact") and not self.inflated.knows_rough_masks:
-            raise UserError(
-                f"mask_precision={sampling['mask_precision']}: the run knows exact masks only; tune with "
-                "method.rough_masks=0.5, or leave it out."
-            )
-        other = copy.copy(self)
-        other.sampling = replace(self.sampling, **{name: one for name, one in sampling.items() if one is not None})
-        other.seed = self.seed if seed is None else seed
-        other.negative = self.negative if negative is None else negative
-        return other
 
     def predict(
         self,
@@ -352,7 +325,10 @@ class Sampled(Steered):
             shared_noise(shape, mode=self._mode, alpha=alpha, generator=g, shared=part.unsqueeze(0))
             for g, part in zip(generators, shared, strict=True)
         ]
-        return torch.cat(draws).to(first_frame)
+        noise = torch.cat(draws).to(first_frame)
+        if self.noise.brought and self.inflated.clean_frames and f > 1:
+            noise[:, 1:] += self.noise.brought * recomposed(first_frame, batch.masks.to(first_frame))
+        return noise
 
     def _shared(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
         """What the frames of a whole video share, (b, 1, c, h, w): its first segment, the batch's masks, draws it."""

@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
 import logging
 import warnings
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +104,18 @@ def describe(config: DictConfig, fingerprint: str) -> Description:
     """What a run's adapter says of it, and what its model is built from."""
     data, scheduler = plain(config.data), plain(config.scheduler)
     clips = {entry.name: data[entry.name] for entry in fields(ClipsConfig) if data.get(entry.name) is not None}
+    sampling, method = OmegaConf.to_object(config.sampling), OmegaConf.to_object(config.method)
+    if not method.unet.sees_masks:  # type: ignore[union-attr]
+        sampling = replace(sampling, mask_scale=1.0)  # type: ignore[type-var]
     folders = clips.get("train", [])
     clips["train"] = [folders] if isinstance(folders, str) else folders
     return Description(
         maskvid=__version__,
         fingerprint=fingerprint,
         backbone=loading(config.backbone),
-        method=OmegaConf.to_object(config.method),  # type: ignore[arg-type]
+        method=method,  # type: ignore[arg-type]
         scheduler=SchedulerConfig(name=scheduler.pop("name"), settings=scheduler),
-        sampling=OmegaConf.to_object(config.sampling),  # type: ignore[arg-type]
+        sampling=sampling,  # type: ignore[arg-type]
         clips=ClipsConfig(**clips),
         judges=judges_of(config.metrics),
         precision=precision_name(config.trainer.precision),

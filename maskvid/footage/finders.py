@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the window."""

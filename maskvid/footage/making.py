@@ -27,7 +27,7 @@ from maskvid.footage.verdicts import Verdict, caption_of, judge, read_verdicts, 
 from maskvid.media.frames import iter_frames, measure
 from maskvid.media.resample import resize_crop
 from maskvid.media.times import evenly, frame_times
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 
 LATER = ("subject", "caption")
 """Settings that change the captions alone, and may be others when the command is given again."""

@@ -16,7 +16,7 @@ from maskvid.files import atomic_write
 from maskvid.footage.checks import CHECKS
 from maskvid.footage.finders import ABOUT
 from maskvid.footage.verdicts import Verdict
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 
 if TYPE_CHECKING:
     from maskvid.footage.making import Clip

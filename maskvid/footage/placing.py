@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from maskvid.footage.finders import Box
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 
 Size = tuple[int, int]
 """Rows and columns."""

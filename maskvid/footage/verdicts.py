@@ -11,8 +11,8 @@ from maskvid.files import atomic_write, json_text
 from maskvid.footage.records import VERDICTS, Record
 from maskvid.footage.wording import marked
 from maskvid.json_reading import read_mapping
+from maskvid.preparation import Preparation
 from maskvid.prompt import parse_prompt
-from maskvid.settings import Preparation
 
 ACCEPT, REJECT = "accept", "reject"
 

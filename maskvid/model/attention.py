@@ -1,6 +1,6 @@
 """Mask-guided attention: spatio-temporal self-attention and mask cross-attention as diffusers attention processors.
 
-Both are steered by a bias of low rank on the attention logits, folded into further channels of queries and keys,
+Both are steered by a bias of rank one on the attention logits, folded into one further channel of queries and keys,
 so that no tokens x tokens bias is ever stored and the fused attention kernels still apply.
 
 Where frame 0 is the clean reference it is never altered: it keeps the 2-D model's own weights and sees no bias, so its
@@ -24,10 +24,10 @@ def guided_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     *,
-    rows: torch.Tensor | None = None,
-    columns: torch.Tensor | None = None,
+    row: torch.Tensor | None = None,
+    column: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(Q K' / sqrt(d) + rows columns') V, by PyTorch's fused kernels.
+    """softmax(Q K' / sqrt(d) + row column') V, by PyTorch's fused kernels.
 
     They were measured faster than plain attention also on CPU and backward (experiments/speed/attention.py).
 
@@ -35,20 +35,20 @@ def guided_attention(
         query: (b, heads, p, d).
         key: (b, heads, q, d).
         value: (b, heads, q, d).
-        rows: (b, heads, p, r), the bias' factors over queries, in logits, r at most 8.
-        columns: (b, q, r), its factors over keys.
+        row: (b, heads, p), the bias' factor over queries, in logits.
+        column: (b, q), its factor over keys.
 
     Returns:
         (b, heads, p, d).
     """
     scale = query.shape[-1] ** -0.5
-    if rows is None or columns is None:
+    if row is None or column is None:
         return F.scaled_dot_product_attention(query, key, value)
-    depth, spare = query.shape[-1], 8 - rows.shape[-1]
-    # Channels of zeros beside those that carry the bias: fused kernels want depths in multiples of eight, and equal
-    # depths of key and value.
-    query = F.pad(torch.cat([query, (rows / scale).to(query.dtype)], -1), (0, spare))
-    key = F.pad(torch.cat([key, columns.unsqueeze(1).expand(*key.shape[:-1], -1).to(key.dtype)], -1), (0, spare))
+    depth = query.shape[-1]
+    # Seven channels of zeros beside the one that carries the bias: fused kernels want depths in multiples of eight,
+    # and equal depths of key and value.
+    query = F.pad(torch.cat([query, (row / scale).unsqueeze(-1).to(query.dtype)], -1), (0, 7))
+    key = F.pad(torch.cat([key, column[:, None, :, None].expand(*key.shape[:-1], 1).to(key.dtype)], -1), (0, 7))
     return F.scaled_dot_product_attention(query, key, F.pad(value, (0, 8)), scale=scale)[..., :depth]
 
 
@@ -85,12 +85,7 @@ def _first_and_previous(x: torch.Tensor) -> torch.Tensor:
     return torch.cat([x[:, :1].expand_as(x), torch.cat([x[:, :1], x[:, :-1]], 1)], 2)
 
 
-def _first(x: torch.Tensor) -> torch.Tensor:
-    """(b, f, n, ...) -> the same, for each frame the tokens of frame 0."""
-    return x[:, :1].expand_as(x)
-
-
-PICKS = {"self": _itself, "first": _first, "first_self": _first_and_itself, "first_previous": _first_and_previous}
+PICKS = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}
 
 
 class SelfSteering(nn.Module):
@@ -99,27 +94,16 @@ class SelfSteering(nn.Module):
     Args:
         attn: The 2-D model's attn1; the query projection starts from its weights.
         strength: Start of lambda_h, one per head, in logits; None switches the bias off.
-        nearness: Start of how much more a place is looked at the nearer it lies to where the query's was in the first
-            frame, one per head: logits lost at a distance of the picture's height. None switches it off.
         query: Whether the query projection is trained.
         rank: Of its difference from the 2-D model's; None trains a whole copy.
     """
 
     role = Role.GUIDE
 
-    def __init__(
-        self,
-        attn: Attention,
-        *,
-        strength: float | None,
-        nearness: float | None = None,
-        query: bool = True,
-        rank: int | None = None,
-    ) -> None:
+    def __init__(self, attn: Attention, *, strength: float | None, query: bool = True, rank: int | None = None) -> None:
         super().__init__()
         self.to_q = trained_projection(attn.to_q, rank) if query else None
         self.strength = None if strength is None else nn.Parameter(torch.full((attn.heads,), float(strength)))
-        self.nearness = None if nearness is None else nn.Parameter(torch.full((attn.heads,), float(nearness)))
 
 
 class SelfAttentionProcessor:
@@ -130,10 +114,6 @@ class SelfAttentionProcessor:
     was a quarter lower with `first_self` than with `first`, at the same steps and noise. Logits get
     lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)). Softmax does not see what is
     constant over keys, and A differs from (2 m_i(p) - 1) m_r(q) by just that: one further channel is enough.
-
-    What stands at a place in frame i stood at another in the first frame, u_i(p), as far as the masks tell (see
-    `maskvid.model.registration`). Logits also get -nu_h |u_i(p) - u_r(q)|^2 (ours): a coat is then looked up where it
-    was, and not painted anew. But for what is constant over keys that is three channels more.
 
     Args:
         steering: The layer's trained part.
@@ -160,14 +140,19 @@ class SelfAttentionProcessor:
         b = keys.shape[0]
         states = hidden_states.unflatten(0, (-1, f))[:, start:]
         query = project(self.steering.to_q, states, own_queries[:, start:])
-        pick = PICKS[self.reference]
-        key, value = (pick(x)[:, start:].flatten(0, 1) for x in (keys, values))
-        rows = columns = None
-        if (masks := self.guide.mask_tokens.get(n)) is not None:
-            rows, columns = self._bias(masks, self.guide.places[n])
-            rows = None if rows is None else rows[:, start:].flatten(0, 1)
-            columns = None if columns is None else pick(columns)[:, start:].flatten(0, 1)
-        out = self._attend(attn, query.flatten(0, 1), key, value, rows, columns)
+        masks = self.guide.mask_tokens.get(n)
+        if self.reference == "first":
+            query_masks = None if masks is None else masks[:, start:].flatten(1)
+            key_masks = None if masks is None else masks[:, 0]
+            out = self._attend(attn, query.flatten(1, 2), keys[:, 0], values[:, 0], query_masks, key_masks)
+        else:
+            pick = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}[
+                self.reference
+            ]
+            query_masks = None if masks is None else masks[:, start:].flatten(0, 1)
+            key_masks = None if masks is None else pick(masks)[:, start:].flatten(0, 1)
+            key, value = (pick(x)[:, start:].flatten(0, 1) for x in (keys, values))
+            out = self._attend(attn, query.flatten(0, 1), key, value, query_masks, key_masks)
         out = out.reshape(b, f - start, n, -1)
         if start:
             out_first = self._attend(attn, own_queries[:, 0], keys[:, 0], values[:, 0])
@@ -180,29 +165,15 @@ class SelfAttentionProcessor:
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        rows: torch.Tensor | None = None,
-        columns: torch.Tensor | None = None,
+        query_masks: torch.Tensor | None = None,
+        key_masks: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(b, p, c) of (b, q, c), biased as `guided_attention` says."""
+        """(b, p, c) of (b, q, c), biased by region agreement where masks (b, p) and (b, q) are given."""
+        row = None
+        if query_masks is not None and self.steering.strength is not None:
+            row = self.steering.strength.view(1, -1, 1) * _foreground_sign(query_masks).unsqueeze(1)
         query, key, value = (_heads(x, attn.heads) for x in (query, key, value))
-        return _join(guided_attention(query, key, value, rows=rows, columns=columns))
-
-    def _bias(self, masks: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Factors of the bias over queries (b, f, heads, n, r) and keys (b, f, n, r).
-
-        Args:
-            masks: (b, f, n).
-            places: (b, f, n, 2).
-        """
-        rows, columns = [], []
-        if self.steering.strength is not None:
-            rows.append(self.steering.strength.view(-1, 1, 1) * _foreground_sign(masks)[:, :, None, :, None])
-            columns.append(masks.unsqueeze(-1))
-        if self.steering.nearness is not None:
-            known = torch.cat([2 * places, -torch.ones_like(places[..., :1])], -1)
-            rows.append(self.steering.nearness.view(-1, 1, 1) * known.unsqueeze(2))
-            columns.append(torch.cat([places, places.square().sum(-1, keepdim=True)], -1))
-        return (torch.cat(rows, -1), torch.cat(columns, -1)) if rows else (None, None)
+        return _join(guided_attention(query, key, value, row=row, column=key_masks))
 
 
 class CrossSteering(nn.Module):
@@ -294,17 +265,17 @@ class CrossAttentionProcessor:
     ) -> torch.Tensor:
         """Attention of the steered frames, folded into the batch; masks (b f, n), subject (b f, tokens)."""
         steering = self.steering
-        rows = None
+        row = None
         if steering.strength is not None:
-            rows = steering.strength.view(1, -1, 1, 1) * _foreground_sign(masks)[:, None, :, None]
-        out = _join(guided_attention(query, key, value, rows=rows, columns=subject.unsqueeze(-1)))
+            row = steering.strength.view(1, -1, 1) * _foreground_sign(masks).unsqueeze(1)
+        out = _join(guided_attention(query, key, value, row=row, column=subject))
         if steering.to_k is not None and steering.to_v is not None and steering.gate is not None:
             key, value = (
                 _heads(project(to, text, _join(frozen)), query.shape[1])
                 for to, frozen in ((steering.to_k, key), (steering.to_v, value))
             )
-            ones = torch.ones_like(query[..., :1])
+            ones = torch.ones_like(query[..., 0])
             others = (subject - 1) * 1e4  # keeps tokens outside the subject out of the softmax
-            branch = _join(guided_attention(query, key, value, rows=ones, columns=others.unsqueeze(-1)))
+            branch = _join(guided_attention(query, key, value, row=ones, column=others))
             out = out + steering.gate * masks.unsqueeze(-1).to(out.dtype) * branch
         return out

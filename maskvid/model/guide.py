@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional as F
 
 from maskvid.clip import softened
-from maskvid.model.registration import brought, grid_points, moments
 
 
 @dataclass
@@ -25,8 +23,6 @@ class Guide:
         rough: Whether the encoders for rough masks read them.
         mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
             the area that a token covers, 1 = foreground. Empty when no mask steers.
-        places: For each attention grid likewise: (b, f, n, 2), the place in the first frame that each token shows, as
-            far as the masks tell, in shares of the picture's height from its middle.
         first_frame: (b, c, h, w), the latents of frame 0, or None.
         first_steered: Index of the first frame that the steering alters: 1 where frame 0 is the clean reference, which
             keeps the 2-D model's own weights, 0 where all frames are denoised alike.
@@ -39,7 +35,6 @@ class Guide:
     outlines: torch.Tensor | None = None
     rough: bool = False
     mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
-    places: dict[int, torch.Tensor] = field(default_factory=dict)
     first_frame: torch.Tensor | None = None
     first_steered: int = 1
     subject: torch.Tensor | None = None
@@ -67,9 +62,7 @@ class Guide:
         if masks is not None and roughness is not None:
             masks = softened(masks, roughness)
         self.masks = masks
-        size = (latents.shape[-2], latents.shape[-1])
-        self.mask_tokens = {} if masks is None else token_masks(masks, size)
-        self.places = {} if self.outlines is None else token_places(self.outlines, size)
+        self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
         self.subject = self.words = None
         if subject is not None:
             self.subject = subject
@@ -81,7 +74,7 @@ class Guide:
         """Return to the plain 2-D model."""
         self.num_frames = self.masks = self.outlines = self.first_frame = self.subject = self.words = None
         self.rough = False
-        self.mask_tokens, self.places = {}, {}
+        self.mask_tokens = {}
 
 
 def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:
@@ -96,32 +89,9 @@ def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, 
     """
     b, f = masks.shape[:2]
     flat = masks.reshape(b * f, 1, *masks.shape[-2:])
-    return {h * w: F.adaptive_avg_pool2d(flat, (h, w)).reshape(b, f, h * w) for h, w in _grids(latent_size)}
-
-
-def token_places(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:
-    """The place in the first frame that each token of every attention grid shows, see `maskvid.model.registration`.
-
-    Args:
-        masks: (b, f, 1, H, W).
-        latent_size: (h, w) of the latents.
-
-    Returns:
-        {n: (b, f, n, 2)}; of the background its own place, and so of all of the first frame.
-    """
-    b, f = masks.shape[:2]
-    centres, spreads = moments(masks)
-    found = {}
-    for h, w in _grids(latent_size):
-        points = grid_points(h, w, masks)
-        weight = F.adaptive_avg_pool2d(masks.flatten(0, 1), (h, w)).reshape(b, f, h * w, 1)
-        places = torch.lerp(points.expand(b, f, -1, -1), brought(points, centres, spreads), weight)
-        found[h * w] = places - points.mean(0)  # small numbers lose less in half precision
-    return found
-
-
-def _grids(latent_size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    grids = {}
     h, w = latent_size
     while h * w > 1:
-        yield h, w
+        grids[h * w] = F.adaptive_avg_pool2d(flat, (h, w)).reshape(b, f, h * w)
         h, w = (h + 1) // 2, (w + 1) // 2
+    return grids

@@ -82,9 +82,8 @@ class InflatedUNet(nn.Module):
             layer: SelfSteering | CrossSteering
             if name.endswith("attn1"):
                 layer = self._new(
-                    key, SelfSteering, attn, strength=has.self_attention_strength, nearness=has.nearness,
-                    query=has.self_query, rank=has.rank,
-                )  # fmt: skip
+                    key, SelfSteering, attn, strength=has.self_attention_strength, query=has.self_query, rank=has.rank
+                )
                 processors[f"{name}.processor"] = SelfAttentionProcessor(layer, self.guide, reference=has.reference)
             else:
                 layer = self._new(

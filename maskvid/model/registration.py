@@ -1,4 +1,4 @@
-"""The first frame brought to later masks: which of its places each place of a later frame shows (ours).
+"""The first frame brought to later masks: its foreground moved as they say, its background kept (ours).
 
 The foreground is taken to move and to stretch as its mask's centre and spread do, the background to stand still. That
 is coarse, but it tells head from tail, which is what keeps a coat where it was.

@@ -19,7 +19,7 @@ from maskvid.footage.grabcut import GrabCut
 from maskvid.footage.placing import box_in, points_in
 from maskvid.footage.tracked import Tracked
 from maskvid.judges.sam2 import Sam2Segmenter
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 from tests.data.tiny import make_frames, make_masks
 from tests.footage.films import horse, iou
 from tests.footage.networks import save_blip, save_grounding_dino, save_owl

@@ -17,7 +17,8 @@ from maskvid.footage.making import prepare
 from maskvid.footage.wording import marked
 from maskvid.masks.read import iter_masks
 from maskvid.media.decode import decode_frames
-from maskvid.settings import Preparation, Requirements
+from maskvid.preparation import Preparation
+from maskvid.settings import Requirements
 from tests.data.tiny import make_frames, write_mp4, write_pictures
 from tests.footage.films import FPS, film, horse, iou, write_film
 from tests.footage.networks import save_blip, save_grounding_dino

@@ -12,7 +12,7 @@ from maskvid.footage.overview import write_overview
 from maskvid.footage.records import Record
 from maskvid.footage.spans import Plan
 from maskvid.footage.verdicts import Said, judge
-from maskvid.settings import Preparation
+from maskvid.preparation import Preparation
 
 FIGURES = {
     "area": 0.001, "jump": 0.1, "flicker": 0.0, "growth": 1.0, "pieces": 1.0, "border": 1.0, "nothing": 0.0,

@@ -1,0 +1,100 @@
+"""What a request asks of a pipeline: its settings for one video, and what it is given brought to the model's form."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from maskvid.diffusion.scheduler import SAMPLERS
+from maskvid.errors import UserError
+from maskvid.inputs import picture_given
+from maskvid.masks.given import masks_given
+from maskvid.masks.precision import precision_of
+from maskvid.masks.video import read_masks
+from maskvid.media.times import evenly
+from maskvid.model import Embedded
+from maskvid.sampled import Sampled
+from maskvid.settings import ROUGHNESS
+
+
+class Asked(Sampled):
+    """What `MaskVidPipeline` makes of the arguments of a call."""
+
+    def asked(self, *, seed: int | None = None, negative: Embedded | None = None, **sampling: Any) -> Self:
+        """The same pipeline with other settings for one request, over the same weights.
+
+        Args:
+            seed: None keeps this one's.
+            negative: None keeps this one's.
+            sampling: Fields of `Sampling`; None keeps this one's.
+
+        Raises:
+            UserError: A value is out of range or has no effect, or the scheduler is none whose noise a seed decides.
+        """
+        if type(self.scheduler).__name__ not in SAMPLERS:
+            raise UserError(f"scheduler={type(self.scheduler).__name__}: choose one of {', '.join(SAMPLERS)}.")
+        for name, nothing in (("mask_scale", 1), ("mask_precision", "exact")):
+            if sampling.get(name) not in (None, nothing) and not self.inflated.sees_masks:
+                raise UserError(f"{name}={sampling[name]}: the run's method sees no masks; leave it out.")
+        other = copy.copy(self)
+        other.sampling = replace(self.sampling, **{name: one for name, one in sampling.items() if one is not None})
+        other.seed = self.seed if seed is None else seed
+        other.negative = self.negative if negative is None else negative
+        precision = other.sampling.mask_precision
+        if ROUGHNESS[precision] is not None and not self.inflated.knows_rough_masks:
+            raise UserError(
+                f"mask_precision={precision}: the run knows exact masks only; tune with method.rough_masks=0.5, or "
+                "leave it out."
+            )
+        return other
+
+    def looking_at(self, masks: torch.Tensor) -> Self:
+        """The same pipeline, believing masks as far as they look precise; says so where that is not to the pixel.
+
+        Args:
+            masks: (f, 1, H, W) in [0, 1].
+        """
+        looks = precision_of(masks) if self.inflated.sees_masks else "exact"
+        if looks == "exact":
+            return self
+        like = {"box": "like boxes", "rough": "rough, without limbs", "soft": "soft"}[looks]
+        if self.inflated.knows_rough_masks:
+            warnings.warn(
+                f"the masks look {like}: mask_precision={looks} is taken; give exact to follow them to the pixel.",
+                stacklevel=2,
+            )
+            return self.asked(mask_precision=looks)
+        warnings.warn(
+            f"the masks look {like}, and this run follows masks to the pixel: the foreground will be forced into them. "
+            "Give exact ones (python -m maskvid.draw), or tune with method.rough_masks=0.5.",
+            stacklevel=2,
+        )
+        return self
+
+    def _size(self, masks: Any, height: int | None, width: int | None, num_frames: int | None) -> tuple[int, int, int]:
+        """Rows, columns and frames asked for, where nothing else is said the run's."""
+        clips = self.run.clips
+        several = not isinstance(masks, (str, Path)) and masks is not None and len(masks) > 1
+        frames = num_frames or (len(masks) if several else clips.num_frames)
+        return height or clips.height, width or clips.width, frames
+
+    def _masks(self, masks: Any, height: int, width: int, num_frames: int) -> torch.Tensor:
+        """Masks of any kind, (num_frames, 1, height, width) in [0, 1]."""
+        most = self.run.clips.max_foreground
+        if isinstance(masks, (str, Path)):
+            at = evenly(num_frames, self.run.clips.fps)
+            return read_masks(masks, at, height, width, max_foreground=most)
+        return masks_given(masks, num_frames, height, width, max_foreground=most)
+
+    def _first_frame(self, batch: Any, image: Any, size: tuple[int, int]) -> torch.Tensor:
+        """The picture given, or one that is painted."""
+        if image is None:
+            if not batch.prompts[0]:
+                raise UserError("image=None: a first frame is painted from a prompt; give prompt, or the picture.")
+            return self.first_frame(batch)
+        return self.backbone.encode_frames(picture_given(image, size))
