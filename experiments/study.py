@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import maskvid.evaluate
 from maskvid.config import CONF
 from maskvid.files import atomic_write
+from maskvid.tuned import read_run
 
 RUNS = Path("runs/studies")
 """Runs of all studies: one that is finished is used by every study that asks for it."""
@@ -57,7 +58,7 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
     Returns:
         What it cost: `train_seconds`, `peak_memory_mb`, `trained_parameters`.
     """
-    if not (run_dir / "adapter" / "adapter.json").exists():
+    if not finished(run_dir):
         command(
             "train", f"+experiment={experiment}", f"run_dir={run_dir}", "ckpt_path=auto", "logger=csv",
             "data.validation=null",
@@ -65,6 +66,13 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
         )  # fmt: skip
     cost = run_dir / "cost.json"
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
+
+
+def finished(run_dir: Path) -> bool:
+    """Whether a run is tuned to its end, with the stage of rough masks where it has one."""
+    if not (run_dir / "adapter" / "adapter.json").exists():
+        return False
+    return read_run(run_dir).method.rough_masks == OmegaConf.load(run_dir / "config.yaml").method.rough_masks
 
 
 def evaluate(

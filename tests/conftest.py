@@ -41,6 +41,7 @@ def overrides(triples, tiny_backbone, tmp_path_factory):
         "trainer.max_steps=4",
         "trainer.val_check_interval=2",
         "sampling.num_inference_steps=2",
+        "method.rough_masks=0",
         "callbacks.metrics=null",
         "trainer.log_every_n_steps=1",
         "callbacks.progress=null",

@@ -38,6 +38,7 @@ def make(tmp_path):
             "fps": 4,
             "batch_size": 2,
             "prompt_dropout": 0.0,
+            "zoom": 0.0,
             "cache_dir": str(tmp_path / "cache"),
             "seed": 5,
         }

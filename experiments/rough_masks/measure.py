@@ -1,0 +1,78 @@
+"""Masks as people make them: `python -m experiments.rough_masks.measure` (add `--seeds 1 2 3`).
+
+Takes the runs of `experiments/horse` (tuned where they are missing), makes the masks of the 24 test clips imprecise in
+each way, samples once as if they were exact and once as what they are (`sampling.mask_precision`), and scores every
+video by the exact masks. Writes beside this file results.csv (a row for each way, reading, seed and set), table.md
+(means of the three sets, half the spread over seeds) and strips.png (one clip: exact masks, then boxes and wide outlines
+read both ways).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from experiments.study import RUNS, Row, evaluate, mean_over, tune, write_rows, write_table
+from maskvid.media.strips import contact_sheet
+from maskvid.media.writing import write_png
+
+HERE = Path(__file__).parent
+SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
+COLUMNS = ("mask_iou", "boundary_f", "text_alignment", "frame_consistency_all_pairs")
+WAYS = (("boxes", 5, "box"), ("dilate", 3, "rough"), ("erode", 3, "rough"), ("shift", 3, "rough"), ("drop", 3, "rough"))
+"""Kind and strength of imprecision, see `maskvid.masks.perturb`, and what the masks are then said to be."""
+SHOWN = "horse/videos_horse-000"
+LABEL = 24  # rows of a strip's label
+
+
+def folder_of(kind: str, strength: int, precision: str) -> str:
+    """Where a run keeps what was made of one way by one reading."""
+    return f"rough-{kind}-{strength}-{precision}"
+
+
+def sheet(run: Path) -> np.ndarray:
+    """One clip, exact masks above boxes and wide outlines, each read both ways."""
+    places = [("exact masks", "real-first-frame")]
+    for kind, strength, precision in WAYS[:2]:
+        places += [(f"{kind}, read as {p}", folder_of(kind, strength, p)) for p in ("exact", precision)]
+    rows = []
+    for title, place in places:
+        [path] = run.glob(f"{place}/samples/*/{SHOWN}.png")
+        both = np.asarray(Image.open(path).convert("RGB"))  # the real clip above what was made
+        made = both[both.shape[0] // 2 + LABEL :]
+        rows.append((title, made[::3, ::3]))
+    return contact_sheet(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("overrides", nargs="*", help="further settings, as of maskvid.train")
+    options = parser.parse_args()
+    rows: list[Row] = []
+
+    def record(way: str, reading: str, seed: int, found: dict[str, float]) -> None:
+        for name in SETS:
+            figures = {column: found[f"{name}/{column}"] for column in COLUMNS}
+            rows.append({"masks": way, "read as": reading, "set": name, "seed": seed, **figures})
+
+    for seed in options.seeds:
+        run = options.runs / f"maskvid-{seed}"
+        tune(run, f"seed={seed}", *options.overrides)
+        record("exact", "exact", seed, evaluate(run, "real-first-frame", SETS))
+        for kind, strength, precision in WAYS:
+            for reading in ("exact", precision):
+                asked = {"perturb": kind, "perturb_strength": strength, "mask_precision": reading}
+                found = evaluate(run, folder_of(kind, strength, reading), SETS, **asked)
+                record(f"{kind} {strength}", reading, seed, found)
+    write_rows(HERE / "results.csv", rows)
+    write_table(HERE / "table.md", mean_over(rows, "set", COLUMNS), by=("masks", "read as"), columns=COLUMNS)
+    write_png(HERE / "strips.png", sheet(options.runs / f"maskvid-{options.seeds[0]}"))
+
+
+if __name__ == "__main__":
+    main()
