@@ -327,7 +327,9 @@ class Sampled(Steered):
         ]
         noise = torch.cat(draws).to(first_frame)
         if self.noise.brought and self.inflated.clean_frames and f > 1:
-            noise[:, 1:] += self.noise.brought * recomposed(first_frame, batch.masks.to(first_frame))
+            rough = ROUGHNESS[self.sampling.mask_precision] is not None
+            brought = recomposed(first_frame, batch.masks.to(first_frame), rough=rough)
+            noise[:, 1:] += self.noise.brought * brought
         return noise
 
     def _shared(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,8 @@
 Takes the runs of `experiments/horse` (tuned where they are missing), makes the masks of the 24 test clips imprecise in
 each way, samples once as if they were exact and once as what they are (`sampling.mask_precision`), and scores every
 video by the exact masks. Writes beside this file results.csv (a row for each way, reading, seed and set), table.md
-(means of the three sets, half the spread over seeds) and strips.png (one clip: exact masks, then boxes and wide outlines
-read both ways).
+(means of the three sets, half the spread over seeds) and strips.png (one clip: exact masks, then boxes and wide
+outlines read both ways).
 """
 
 from __future__ import annotations

@@ -31,13 +31,16 @@ class FirstFrameInput(nn.Module):
         for parameter in self.conv.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, first_frame: torch.Tensor, masks: torch.Tensor | None, num_frames: int) -> torch.Tensor:
+    def forward(
+        self, first_frame: torch.Tensor, masks: torch.Tensor | None, num_frames: int, *, rough: bool = False
+    ) -> torch.Tensor:
         """What to add to `conv_in`'s output.
 
         Args:
             first_frame: (b, c, h, w), clean latents.
             masks: (b, f, 1, H, W) in [0, 1], or None: then all of the picture counts as background.
             num_frames: f.
+            rough: Whether the masks are.
 
         Returns:
             (b f, channels, h, w); zero for frame 0, the reference.
@@ -47,7 +50,7 @@ class FirstFrameInput(nn.Module):
         if masks is not None:
             h, w = first_frame.shape[-2:]
             background = first_frame * (1 - F.adaptive_avg_pool2d(masks[:, 0], (h, w)))
-            brought = recomposed(first_frame, masks)
+            brought = recomposed(first_frame, masks, rough=rough)
         standing = torch.cat([first_frame, background], 1).unsqueeze(1).expand(-1, later, -1, -1, -1)
         features = self.conv(torch.cat([standing, brought], 2).flatten(0, 1)).unflatten(0, (b, later))
         return torch.cat([torch.zeros_like(features[:, :1]), features], 1).flatten(0, 1)

@@ -299,7 +299,8 @@ class _FirstFrameHook:
         guide = self.guide
         if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
             return None
-        return out + self.layer(guide.first_frame, guide.outlines, guide.num_frames).to(out.dtype)
+        added = self.layer(guide.first_frame, guide.outlines, guide.num_frames, rough=guide.rough)
+        return out + added.to(out.dtype)
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

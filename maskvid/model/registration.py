@@ -58,7 +58,7 @@ def grid_points(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
     return torch.cartesian_prod(rows, columns)
 
 
-def recomposed(first_frame: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+def recomposed(first_frame: torch.Tensor, masks: torch.Tensor, *, rough: bool = False) -> torch.Tensor:
     """What later frames would be if the foreground kept its coat and the background stood still.
 
     The foreground is spread beyond its outline before it is moved, and the background behind the foreground: a limb
@@ -68,6 +68,7 @@ def recomposed(first_frame: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     Args:
         first_frame: (b, c, h, w), clean latents.
         masks: (b, f, 1, H, W) in [0, 1].
+        rough: Whether the foreground may reach beyond its mask, so that more around it is taken for neither.
 
     Returns:
         (b, f - 1, c, h, w), of frames 1 and on.
@@ -77,7 +78,9 @@ def recomposed(first_frame: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     small = F.adaptive_avg_pool2d(masks.flatten(0, 1), (h, w)).unflatten(0, (b, f)).to(first_frame)
     # cells that show some of both are of neither, and those beside the foreground have a trace of it
     coat = spread(first_frame, small[:, 0].square())
-    ground = spread(first_frame, (1 - 4 * F.max_pool2d(small[:, 0], 3, 1, 1)).clamp_min(0)).unsqueeze(1)
+    margin = 2 if rough else 1
+    near = F.max_pool2d(small[:, 0], 2 * margin + 1, 1, margin)
+    ground = spread(first_frame, (1 - 4 * near).clamp_min(0)).unsqueeze(1)
     centres, spreads = moments(small)
     source = brought(grid_points(h, w, small), centres, spreads)[:, 1:]
     grid = 2 * source.flip(-1) * source.new_tensor([h / w, 1.0]) - 1  # columns first, from -1 to 1
