@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CacheNotFound, scan_cache_dir
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +17,7 @@ from maskvid.config import plain
 from maskvid.entry import print_warning, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
+from maskvid.hub import fetched
 from maskvid.json_reading import read_mapping
 from maskvid.judges.panel import MetricEncoders
 from maskvid.media.strips import sample_sheet
@@ -29,6 +29,8 @@ from maskvid.settings import MINIATURE, Judges
 
 LITTLE = 0.3
 """Mean mask IoU below which either the video does not follow, or the segmenter does not know what it is shown."""
+FILES = ("config.json", "open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""Of a judge in the hub's cache, one of these."""
 OTHERS = "name others by metrics.segmenter=... and metrics.clip=..., or do without figures by judge=false"
 
 
@@ -108,13 +110,7 @@ def not_here(names: Judges) -> list[str]:
         known = get_pretrained_cfg(names.clip, names.pretrained) if names.pretrained else {}
         if names.pretrained is None or not Path(names.pretrained).is_file():
             hubs[names.clip] = str(known.get("hf_hub") or names.clip).removeprefix("hf-hub:").strip("/")
-    if not hubs:
-        return []
-    try:
-        cached = {repo.repo_id for repo in scan_cache_dir().repos}
-    except CacheNotFound:
-        cached = set()
-    return [name for name, hub in hubs.items() if hub not in cached]
+    return [name for name, hub in hubs.items() if not fetched(hub, *FILES)]
 
 
 def done_or_told(following: Following | None) -> Followed | None:

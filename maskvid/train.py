@@ -274,6 +274,11 @@ def train(config: DictConfig) -> dict[str, float]:
             raise UserError(f"{key}={config[key]}: it has no effect with method.trained=false; leave it out.")
     if config.ckpt_path is not None and config.init_adapter is not None:
         raise UserError("init_adapter: a checkpoint brings its own weights; give one of ckpt_path and init_adapter.")
+    if config.sampling.mask_precision != "exact":
+        raise UserError(
+            f"sampling.mask_precision={config.sampling.mask_precision}: a training validates by exact masks; give "
+            "it to generate or evaluate."
+        )
     check_precision(config.backbone.dtype, config.trainer.precision, config.trainer.accelerator)
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,11 +126,7 @@ def test_judges_are_downloaded_only_when_they_are_asked_for(tmp_path, monkeypatc
     segmenter, clip = "facebook/sam2.1-hiera-small", "ViT-L-14"
     names = Judges(clip=clip, pretrained="openai", segmenter=segmenter)
     here = set()
-
-    def cache():
-        return SimpleNamespace(repos=[SimpleNamespace(repo_id=repo) for repo in here])
-
-    monkeypatch.setattr("maskvid.feedback.scan_cache_dir", cache)
+    monkeypatch.setattr("maskvid.feedback.fetched", lambda hub, *files: hub in here and bool(files))
     assert feedback.not_here(names) == [segmenter, clip]
     here |= {segmenter, "timm/vit_large_patch14_clip_224.openai"}
     assert feedback.not_here(names) == []

@@ -24,6 +24,7 @@ GROUND = {
     "devices": {"errors"},
     "errors": set[str](),
     "files": {"errors"},
+    "hub": {"errors", "weights_folder"},
     "json_reading": {"errors"},
     "stopping": set[str](),
     "method": {"bounds", "errors", "settings"},

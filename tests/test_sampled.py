@@ -11,10 +11,11 @@ import maskvid.sampled
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
+from maskvid.model.registration import recomposed
 from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
 from maskvid.seeds import seeded
-from maskvid.settings import Noise
+from maskvid.settings import ROUGHNESS, Noise
 from maskvid.train import train
 from tests.runs import configure
 
@@ -193,3 +194,30 @@ def test_all_segments_start_from_one_training_clip(pipe, clips, monkeypatch):
         pipe.start(batch, first, *place)
     assert torch.equal(sources[0], sources[1])
     assert torch.equal(sources[0], sources[2])
+
+
+def test_sampling_starts_from_noise_that_shows_the_first_frame_brought_to_the_masks(pipe, clips):
+    batches, first = clips
+    batch = short(together(batches))
+    pipe.noise = replace(pipe.noise, brought=0.0)
+    plain = pipe.start(batch, first)
+    pipe.noise = replace(pipe.noise, brought=0.5)
+    torch.testing.assert_close(pipe.start(batch, first)[:, 1:] - plain[:, 1:], 0.5 * recomposed(first, batch.masks))
+    assert torch.equal(pipe.start(batch, first)[:, 0], plain[:, 0])
+    pipe.sampling = replace(pipe.sampling, mask_precision="rough")
+    around = pipe.start(batch, first)[:, 1:] - plain[:, 1:]
+    torch.testing.assert_close(around, 0.5 * recomposed(first, batch.masks, rough=True))
+
+
+def test_a_clip_is_read_as_what_its_masks_are_said_to_be(pipe, clips, monkeypatch):
+    batches, first = clips
+    seen = []
+    monkeypatch.setattr(
+        pipe.inflated, "forward", lambda x, *args, roughness=None, **more: (seen.append(roughness), x)[1]
+    )
+    for precision, roughness in ROUGHNESS.items():
+        pipe.sampling = replace(pipe.sampling, mask_precision=precision)
+        pipe.latents(short(together(batches)), first)
+        assert (seen[-1] is None) == (roughness is None)
+        if roughness is not None:
+            torch.testing.assert_close(seen[-1], torch.full((2,), roughness))

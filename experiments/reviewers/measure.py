@@ -4,13 +4,12 @@ Each cell is a way of tuning; it is tuned once for each seed and scored on the 2
 every video is kept in scores.csv beside this file and not measured again, so a stopped study goes on, also on another
 machine; a run that was stopped goes on from its checkpoint in runs/reviewers. One CSV for each question, with 95
 percent bootstrap intervals over seeds and clips, of the values and of their differences from the first cell's on the
-same clips and seeds, and a figure for those that are curves:
+same clips and seeds, and a figure of the number of clips:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
 - attentions: the two mask attentions again, at the horse's own budget
 - untuned: and without any tuning, where nothing else knows of the masks
-- robustness: masks made imprecise in five ways and strengths; does training with imprecise masks mend it?
 - shots: 1, 2, 4, 8 and 12 training clips
 - motions: one adapter for three motions, or one each
 - cost: time, memory, weights and diversity beside the peers (from experiments/peers)
@@ -172,8 +171,8 @@ def main() -> None:
         for row in rows:
             if row.get("set") == "all" and row.get("metric") == "mask_iou":
                 print(question, {key: value for key, value in row.items() if key not in ("set", "metric")})
-        if question in ("robustness", "shots"):
-            curves(question, rows, HERE / f"{question}.png")
+        if question == "shots":
+            curves(rows, HERE / "shots.png")
 
 
 if __name__ == "__main__":

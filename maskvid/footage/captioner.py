@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from maskvid.errors import UserError, said
-from maskvid.footage.hub import check_model
+from maskvid.hub import check_model
 from maskvid.weights_folder import refuse_broken
 
 LONGEST = 30

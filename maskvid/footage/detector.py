@@ -12,8 +12,8 @@ from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
 from maskvid.errors import UserError, said
 from maskvid.footage.finders import Box
-from maskvid.footage.hub import check_model
 from maskvid.footage.wording import bare
+from maskvid.hub import check_model
 from maskvid.weights_folder import refuse_broken
 
 LEAST = 0.25

@@ -9,7 +9,7 @@ from transformers.utils import logging as transformers_logging
 from maskvid.errors import UserError
 from maskvid.footage.detector import Detection, Detector
 from maskvid.footage.finders import LOST, Lead, NotFound
-from maskvid.footage.hub import check_model
+from maskvid.hub import check_model
 from maskvid.judges.sam2 import Sam2Segmenter
 from maskvid.media.strips import spaced
 

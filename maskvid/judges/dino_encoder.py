@@ -8,7 +8,8 @@ import torch
 from transformers import AutoImageProcessor, AutoModel
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_weights_folder, refuse_broken
+from maskvid.hub import check_model
+from maskvid.weights_folder import refuse_broken
 
 
 class DinoEncoder:
@@ -24,8 +25,7 @@ class DinoEncoder:
 
     def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
         name = f"dino={str(path)!r}"
-        if Path(path).is_dir():
-            check_weights_folder(Path(path), name)
+        check_model(str(path), name)
         try:
             # said, not left out: transformers would ask at the terminal whether to run a stranger's code
             self.processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)

@@ -10,7 +10,8 @@ import torch
 from transformers import Sam2VideoModel, Sam2VideoProcessor
 
 from maskvid.errors import UserError, said
-from maskvid.weights_folder import check_weights_folder, refuse_broken
+from maskvid.hub import check_model
+from maskvid.weights_folder import refuse_broken
 
 
 class Sam2Segmenter:
@@ -33,8 +34,7 @@ class Sam2Segmenter:
 
     def __init__(self, path: str | Path, device: torch.device | str = "cpu", *, key: str = "segmenter") -> None:
         name = f"{key}={str(path)!r}"
-        if Path(path).is_dir():
-            check_weights_folder(Path(path), name)
+        check_model(str(path), name)
         try:
             self.processor = Sam2VideoProcessor.from_pretrained(path, trust_remote_code=False)
             self.model = Sam2VideoModel.from_pretrained(path, use_safetensors=True)

@@ -14,6 +14,14 @@ PATIENCE = 20.0
 """Seconds in which the hub must answer."""
 
 
+def fetched(hub_id: str, *names: str) -> bool:
+    """Whether the hub's cache holds one of these files of a model."""
+    try:
+        return any(isinstance(try_to_load_from_cache(hub_id, name), str) for name in names)
+    except HFValidationError:
+        return False
+
+
 def check_model(path: str, name: str) -> None:
     """Refuse a folder that brings more than numbers, and a hub id that cannot be had.
 
@@ -28,7 +36,7 @@ def check_model(path: str, name: str) -> None:
         check_weights_folder(Path(path), name)
         return
     try:
-        if not isinstance(try_to_load_from_cache(path, "config.json"), str):
+        if not fetched(path, "config.json"):
             HfApi().model_info(path, timeout=PATIENCE)
     except HFValidationError as error:
         raise UserError(f"{name} is no folder, and no hub id: {said(error)}") from error
