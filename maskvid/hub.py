@@ -6,6 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from maskvid.errors import UserError, said
 from maskvid.weights_folder import check_weights_folder
@@ -36,6 +37,7 @@ def check_model(path: str, name: str) -> None:
         check_weights_folder(Path(path), name)
         return
     try:
+        validate_repo_id(path)
         if not fetched(path, "config.json"):
             HfApi().model_info(path, timeout=PATIENCE)
     except HFValidationError as error:

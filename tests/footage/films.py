@@ -10,6 +10,7 @@ import numpy as np
 import maskvid
 from maskvid.masks.read import iter_masks
 from maskvid.media.decode import decode_frames
+from maskvid.media.resample import resize_crop
 from tests.data.tiny import write_mp4
 
 HORSES = Path(maskvid.__file__).parent / "assets" / "horse" / "train"
@@ -22,7 +23,8 @@ CUT = 24
 def horse(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Frames uint8 (24, 64, 96, 3) of a clip, and its exact masks, bool (24, 64, 96)."""
     frames = decode_frames(HORSES / "videos" / f"horse-{number:03d}.mp4", 64, 96)
-    return frames, np.stack(list(iter_masks(HORSES / "masks" / f"horse-{number:03d}.npz"))) >= 128
+    masks = [resize_crop(mask, 64, 96) for mask in iter_masks(HORSES / "masks" / f"horse-{number:03d}.npz")]
+    return frames, np.stack(masks) >= 128
 
 
 def film() -> tuple[np.ndarray, np.ndarray]:

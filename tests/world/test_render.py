@@ -135,7 +135,7 @@ def test_the_command_writes_triples_and_spares_other_folders(tmp_path: Path, cap
     line = json.loads((out / "metadata.jsonl").read_text())
     assert line["species"] == "dog"
     with np.load(out / line["mask"]) as archive:
-        assert archive["masks"].shape == (24, 64, 96)
+        assert archive["masks"].shape == (24, 320, 480)
     first = (out / "metadata.jsonl").read_text()
     render.main(["--count", "1", "--seed", "3", "--species", "dog", "--out", str(out)])
     assert (out / "metadata.jsonl").read_text() == first
