@@ -3,20 +3,23 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from maskvid.config import CONF
 from maskvid.edit import edit
 from maskvid.errors import UserError
-from maskvid.evaluate import evaluate
+from maskvid.evaluate import evaluate, take_judges
 from maskvid.generate import generate
 from maskvid.media.decode import decode_frames, frames_to_float
 from maskvid.metrics.background import background_psnr
 from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
+from maskvid.settings import Judges
 from maskvid.train import train
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_triple
 from tests.metrics.judges import KnownMasks
@@ -52,6 +55,25 @@ def test_a_run_is_scored_as_its_own_final_validation_scored_it(run, tmp_path):
     assert evaluate(configure_evaluate(f"run={run}", f"out={tmp_path / 'bare'}", "save_videos=false")) == found
     assert not list((tmp_path / "bare").rglob("*.mp4"))
     assert {"torch", "open_clip_torch"} <= set(written["versions"])
+
+
+def test_sets_stand_in_the_order_of_the_configuration(run, triples, tmp_path):
+    order = [f"+sets.{name}={triples}" for name in ("zebra", "ant", "moth")]
+    found = evaluate(configure_evaluate(f"run={run}", f"out={tmp_path}", "save_videos=false", *order))
+    assert list(dict.fromkeys(key.partition("/")[0] for key in found)) == ["zebra", "ant", "moth"]
+    lines = (tmp_path / "metrics_per_clip.csv").read_text().splitlines()[1:]
+    assert list(dict.fromkeys(line.partition(",")[0] for line in lines)) == ["zebra", "ant", "moth"]
+
+
+def test_the_runs_judges_judge_unless_others_are_named():
+    mine = Judges(clip="ViT-L-14", pretrained="openai", segmenter="facebook/sam2.1-hiera-small")
+    assert mine.instead({"clip": None, "segmenter": None}) == mine
+    assert mine.instead({"clip": "ViT-B-32"}) == replace(mine, clip="ViT-B-32", pretrained=None)
+    assert mine.instead({"clip": "ViT-B-32", "pretrained": "laion2b"}).pretrained == "laion2b"
+    assert mine.instead({"dino": "facebook/dinov2-base"}) == replace(mine, dino="facebook/dinov2-base")
+    metrics = OmegaConf.create({"clip": None, "pretrained": None, "segmenter": "folder"})
+    take_judges(metrics, mine)
+    assert metrics == {"clip": "ViT-L-14", "pretrained": "openai", "segmenter": "folder"}
 
 
 def test_judges_that_are_too_small_for_a_run_are_refused(run, tmp_path, monkeypatch):

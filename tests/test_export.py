@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from maskvid import MaskVidPipeline
 from maskvid.config import CONF
 from maskvid.errors import UserError
 from maskvid.export import export
+from maskvid.model import save_adapter
 from maskvid.train import train
+from maskvid.tuned import read_run
 from tests.backbones import save_backbone
 from tests.runs import configure
 
@@ -128,3 +132,16 @@ def test_nothing_is_uploaded_unless_that_is_asked(run, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="push=me/horse: the hub refuses: no network; the folder is whole"):
         export(configured(f"run={run}", f"out={tmp_path / 'b'}", "push=me/horse"))
     assert sent == ["me/horse", tmp_path / "b"]
+
+
+def test_judges_that_lie_on_ones_own_machine_are_not_told(run, tmp_path):
+    """Names of hubs are of use to others; a path says who tuned it, and means nothing elsewhere."""
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    described = read_run(copied)
+    judges = replace(described.judges, clip="ViT-L-14", pretrained="openai", segmenter=str(tmp_path / "sam2"))
+    steering = MaskVidPipeline.from_pretrained(run).inflated.steering.state_dict()
+    save_adapter(copied / "adapter", steering, asdict(replace(described, judges=judges)))
+    folder = export(configured(f"run={copied}", f"out={tmp_path}/out"))
+    told = json.loads((folder / "adapter.json").read_text())["run"]["judges"]
+    assert told == {"clip": "ViT-L-14", "pretrained": "openai", "segmenter": None, "dino": None}

@@ -398,5 +398,13 @@ def test_an_edit_keeps_its_background(pipe, masks):
     again = pipe.edit("[a zebra] runs", clip, masks, num_inference_steps=2, output_type="pt").frames
     assert edited.shape == (1, 3, 3, 32, 48)
     assert torch.equal(edited, again)
+    beyond = torch.nn.functional.max_pool2d(torch.from_numpy(masks[:3]).float()[:, None], 25, 1, 12) == 0
+    assert beyond.any()
+    kept = (edited[0] - (clip + 1) / 2).abs().amax(1, keepdim=True)[beyond]
+    assert kept.max() < 1e-6  # the source's own pixels, not what the VAE makes of them
+    free = pipe.edit(
+        "[a zebra] runs", clip, masks, num_inference_steps=2, output_type="pt", keep_background=False
+    ).frames
+    assert (free[0] - (clip + 1) / 2).abs().amax(1, keepdim=True)[beyond].max() > 0.01
     with pytest.raises(UserError, match="edit at most the 3"):
         pipe.edit("[a zebra] runs", torch.zeros(5, 3, 32, 48), masks)
