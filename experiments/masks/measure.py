@@ -17,11 +17,20 @@ from PIL import Image
 
 from experiments.study import Row, command, write_rows
 from maskvid.json_reading import read_mapping
+from maskvid.masks.draw import drawing_of
+from maskvid.masks.draw.notation import write_drawing
 from maskvid.media.frames import iter_frames
 
 HERE = Path(__file__).parent
 MEADOW = "on a green meadow, during the day"
 SENTENCE = "a giraffe stands at the left, walks to the middle, stops, turns, walks out"
+FILM = (
+    "a horse enters left, trots to the 30%, jumps, gallops to the right, stops for 2 seconds, turns, trots to the left, "
+    "stops, turns, gallops to the right, turns, walks to the middle, stops for 2 seconds, trots to the left, turns, "
+    "gallops to the middle, trots to the right, stops, turns, gallops to the left, stops, turns, walks to the middle, "
+    "stops, gallops to the right, stops, turns, walks to the 70%, jumps, trots to the left, stops, turns, walks to the "
+    "right, stops, turns, gallops to the middle, stops"
+)
 MOTIONS: dict[str, tuple[str, str, int]] = {
     "horse": ("horse.yaml", f"[a brown horse] {MEADOW}", 40),
     "box": ("box.yaml", f"[a brown horse] {MEADOW}", 16),
@@ -45,6 +54,7 @@ def generated(run: Path, drawing: Path, prompt: str, frames: int, seed: int, out
 
 def film(run: Path, out: Path) -> None:
     """The long film: 192 frames in one call, its sheet of 48 of them, and an animation that a page shows."""
+    write_drawing(HERE / "film.json", drawing_of(FILM, frames=192, fps=4))
     video = generated(run, HERE / "film.json", f"[a brown horse] {MEADOW}", 192, 1, out / "film")
     frames = [Image.fromarray(frame).resize((192, 128), Image.Resampling.LANCZOS) for frame in iter_frames(video)]
     chosen = np.linspace(0, len(frames) - 1, 24).round().astype(int)
