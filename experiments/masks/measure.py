@@ -25,11 +25,11 @@ HERE = Path(__file__).parent
 MEADOW = "on a green meadow, during the day"
 SENTENCE = "a giraffe stands at the left, walks to the middle, stops, turns, walks out"
 FILM = (
-    "a horse enters left, trots to the 30%, jumps, gallops to the right, stops for 2 seconds, turns, trots to the left, "
-    "stops, turns, gallops to the right, turns, walks to the middle, stops for 2 seconds, trots to the left, turns, "
-    "gallops to the middle, trots to the right, stops, turns, gallops to the left, stops, turns, walks to the middle, "
-    "stops, gallops to the right, stops, turns, walks to the 70%, jumps, trots to the left, stops, turns, walks to the "
-    "right, stops, turns, gallops to the middle, stops"
+    "a horse enters left, trots to the 30%, jumps, gallops to the right, stops for 2 seconds, turns, trots to the "
+    "left, stops, turns, gallops to the right, turns, walks to the middle, stops for 2 seconds, trots to the "
+    "left, turns, gallops to the middle, trots to the right, stops, turns, gallops to the left, stops, turns, "
+    "walks to the middle, stops, gallops to the right, stops, turns, walks to the 70%, jumps, trots to the left, "
+    "stops, turns, walks to the right, stops, turns, gallops to the middle, stops"
 )
 MOTIONS: dict[str, tuple[str, str, int]] = {
     "horse": ("horse.yaml", f"[a brown horse] {MEADOW}", 40),
