@@ -19,7 +19,7 @@ NEVER = {
 }  # fmt: skip
 WITHOUT_WEIGHTS = {"Sam2VideoProcessor", "AutoImageProcessor", "AutoProcessor", "Segmenter", "MaskVidPipeline"}
 """Readers of settings alone, and our own, which read nothing but safetensors files."""
-BUILD = {"config.py", "train.py", "evaluate.py"}
+BUILD = {"config.py", "second_stage.py", "train.py", "evaluate.py"}
 """Where a user's own configuration names what is built; of what a file brought, nothing may."""
 
 

@@ -132,5 +132,5 @@ def test_baselines_are_blind_to_masks_and_draw_noise_as_published(method):
         "tune_a_video": {"sampling_mode": None, "start": "inversion"},
         "text2video_zero": {"sampling_mode": None, "start": "drift"},
     }[method]
-    published = {"mode": "independent", "alpha": 0.2, "sampling_alpha": None, **own}
+    published = {"mode": "independent", "alpha": 0.2, "sampling_alpha": None, "brought": 0.0, **own}
     assert json.loads(json.dumps(chosen["noise"])) == published
