@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from safetensors.torch import load_file
 
 from maskvid.config import CONF
 from maskvid.evaluate import evaluate
@@ -32,6 +33,9 @@ def run_command(arguments: list[str], *, module: str = "maskvid.train", expect: 
     return done
 
 
+ROUGH = "method.rough_masks=0.5"
+
+
 @pytest.fixture(scope="module")
 def common(overrides):
     """No mixed-up order of overrides: the trainer's group comes first."""
@@ -45,7 +49,7 @@ def pair(common, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pair") / "run"
     scored = [entry for entry in common if entry != "callbacks.metrics=null"]
     count = f"+callbacks.count={{_target_: tests.failing.CountCollectives, path: {folder.parent / 'collectives'}}}"
-    run_command([*TWO, *scored, f"run_dir={folder}", count])
+    run_command([*TWO, *scored, ROUGH, f"run_dir={folder}", count])
     return folder
 
 
@@ -56,11 +60,16 @@ def test_a_training_step_waits_for_no_other_rank_but_for_its_gradients(pair):
 def test_two_ranks_train_to_the_weights_of_one_process_with_twice_the_batch(common, pair, tmp_path):
     """In double precision to 1e-9 of the largest weight: only the order of sums differs."""
     single = ["trainer.accelerator=cpu", "trainer.precision=64-true", "data.batch_size=2"]
-    train(configure([*single, *common], f"run_dir={tmp_path}", "data.validation=null"))
+    train(configure([*single, *common, ROUGH], f"run_dir={tmp_path}", "data.validation=null"))
     ours, theirs = weights(pair), weights(tmp_path)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         assert (value - theirs[name]).abs().max() <= 1e-9 * max(1.0, float(theirs[name].abs().max())), name
+
+    published = [load_file(folder / "adapter" / "adapter.safetensors") for folder in (pair, tmp_path)]
+    assert any(name.startswith("rough-") for name in published[0])
+    for name, value in published[0].items():
+        torch.testing.assert_close(value, published[1][name], atol=1e-6, rtol=1e-5)
 
 
 def test_validation_is_sharded_and_equals_that_of_one_process(common, pair, tmp_path):
@@ -75,7 +84,7 @@ def test_validation_is_sharded_and_equals_that_of_one_process(common, pair, tmp_
 
 def test_a_backbone_that_is_shared_out_trains_and_samples_the_same(common, pair, tmp_path):
     scored = [entry for entry in common if entry != "callbacks.metrics=null"]
-    run_command([*TWO, *scored, "shard_backbone=true", f"run_dir={tmp_path}"])
+    run_command([*TWO, *scored, "shard_backbone=true", ROUGH, f"run_dir={tmp_path}"])
     ours, theirs = weights(tmp_path), weights(pair)
     for name, value in ours.items():
         assert (value - theirs[name]).abs().max() <= 1e-9 * max(1.0, float(theirs[name].abs().max())), name
