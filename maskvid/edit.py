@@ -75,7 +75,8 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         path = video_path(config, index, text, end="-edit")
         paths.append(write_video(path, video, fps))
         shown = spaced(len(masks), COLUMNS)
-        following = None if judge is None else judge.following(text, 0, shown)  # an edit makes its first frame, too
+        precision = pipeline.sampling.mask_precision  # and an edit makes its first frame, too
+        following = None if judge is None else judge.following(text, 0, shown, precision=precision)
         if following:
             following.add(video, masks)
         sample = Sample("edited", path.stem, text, video[shown], masks[shown], reference=frames[shown], fps=fps)

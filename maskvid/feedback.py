@@ -20,6 +20,7 @@ from maskvid.files import atomic_write, json_text
 from maskvid.hub import fetched
 from maskvid.json_reading import read_mapping
 from maskvid.judges.panel import MetricEncoders
+from maskvid.masks.perturb import boxes
 from maskvid.media.strips import sample_sheet
 from maskvid.media.writing import viewable_scale, write_png, write_sidecars
 from maskvid.metrics.following import Followed, Following
@@ -58,9 +59,14 @@ class Judge:
         except UserError as error:
             raise UserError(f"{error} These are the run's judges; {OTHERS}.") from error
 
-    def following(self, prompt: str, given_frames: int, kept: Sequence[int] = ()) -> Following:
-        """Begin to score a video; `kept` are the frames that are shown."""
-        return Following(self.encoders, prompt or None, given_frames=given_frames, kept=frozenset(kept))
+    def following(
+        self, prompt: str, given_frames: int, kept: Sequence[int] = (), *, precision: str = "exact"
+    ) -> Following:
+        """Begin to score a video; `kept` are the frames that are shown. Of a box the box of what is found counts."""
+        return Following(
+            self.encoders, prompt or None, given_frames=given_frames, kept=frozenset(kept),
+            shaped=boxes if precision == "box" else None,
+        )  # fmt: skip
 
 
 def judge_of(config: DictConfig, pipeline: MaskVidPipeline, height: int, width: int, *, needed: bool) -> Judge | None:

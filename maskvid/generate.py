@@ -85,7 +85,8 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         tries = [{"seed": one.seed, **_means(one)} for one in made] if len(made) > 1 else None
         sample = Sample("generated", path.stem, batch.prompts[0], best.shown, masks[best.numbers], fps=clips.fps)
         tell(
-            path, prompt, sample, best.numbers, masks, request={"masks": config.masks, "seed": best.seed},
+            path, prompt, sample, best.numbers, masks,
+            request={"masks": config.masks, "mask_precision": pipeline.sampling.mask_precision, "seed": best.seed},
             followed=best.followed, judge=judge, best_of=tries,
         )  # fmt: skip
         paths.append(path)
@@ -113,7 +114,9 @@ def _one(
     numbers = spaced(len(masks), COLUMNS)
     following: Following | None = None
     if judge is not None:
-        following = judge.following(batch.prompts[0], pipeline.inflated.clean_frames, numbers)
+        following = judge.following(
+            batch.prompts[0], pipeline.inflated.clean_frames, numbers, precision=pipeline.sampling.mask_precision
+        )
     kept: dict[int, torch.Tensor] = {}
 
     def frames_of() -> Iterator[torch.Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maskvid.adapters import Steered
-from maskvid.clip import UNKNOWN, ClipBatch
+from maskvid.clip import SOFTEST, UNKNOWN, ClipBatch
 from maskvid.diffusion import (
     drifting_start,
     edit_region,
@@ -245,6 +245,8 @@ class Sampled(Steered):
                 generators=[seeded(self.seed, "first frame", name) for name in names],
                 guidance_scale=self.sampling.first_frame_guidance_scale,
                 masks=masks if self._led else None,
+                # a box that is believed becomes a box of fur; as little as it is believed, a horse that stands in it
+                mask_weight=1 - SOFTEST * (ROUGHNESS[self.sampling.mask_precision] or 0),
             )
 
     @property

@@ -67,7 +67,7 @@ ROOMS = {
     "request": {"config", "data", "description", "entry", "inputs", "media", "model", "pipeline", "train"},
     "recordings": {"data", "masks", "media"},
     "second_stage": {"callbacks", "config", "data", "module", "run_dir"},
-    "feedback": {"config", "entry", "judges", "media", "metrics", "pipeline"},
+    "feedback": {"config", "entry", "judges", "masks", "media", "metrics", "pipeline"},
 }
 PROGRAMS = {"dashboard", "draw", "edit", "evaluate", "export", "generate", "prepare", "pretrain", "report", "train"}
 EVERYTHING = {*GROUND, *ROOMS, *PROGRAMS}

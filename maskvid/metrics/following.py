@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,13 @@ class Following:
     """
 
     def __init__(
-        self, encoders: Encoders, prompt: str | None, *, given_frames: int, kept: frozenset[int] = frozenset()
+        self,
+        encoders: Encoders,
+        prompt: str | None,
+        *,
+        given_frames: int,
+        kept: frozenset[int] = frozenset(),
+        shaped: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         """Begin with a video's first frame.
 
@@ -78,8 +85,10 @@ class Following:
             prompt: What the video is to show, without brackets; None measures no text alignment.
             given_frames: Leading frames that are given to the model.
             kept: Numbers of frames whose detected foreground is wanted.
+            shaped: Makes of detected foregrounds (1, 1, h, w) what is held against the masks, such as their boxes where
+                boxes were asked for; None takes them as they are.
         """
-        self._encoders, self._kept, self._given = encoders, kept, given_frames
+        self._encoders, self._kept, self._given, self._shaped = encoders, kept, given_frames, shaped
         self._text = None if prompt is None else encoders.clip.texts([prompt])[0].float()
         self._iou: list[float] = []
         self._boundary: list[float] = []
@@ -118,7 +127,8 @@ class Following:
     def _score(self, detected: torch.Tensor, masks: torch.Tensor) -> None:
         detected, masks = detected.float().cpu(), masks.float().cpu()
         for index in range(len(detected)):
-            pair = detected[index : index + 1], masks[index : index + 1]
+            found = detected[index : index + 1]
+            pair = found if self._shaped is None else self._shaped(found), masks[index : index + 1]
             number = len(self._iou)
             self._iou.append(float(mask_iou(*pair, given_frames=0)))
             self._boundary.append(float(boundary_f(*pair, given_frames=0)))

@@ -330,6 +330,7 @@ class Backbone:
         guidance_scale: float,
         num_inference_steps: int = 25,
         masks: torch.Tensor | None = None,
+        mask_weight: float = 1.0,
     ) -> torch.Tensor:
         """Pictures by text-to-image, plain or steered by masks.
 
@@ -340,6 +341,7 @@ class Backbone:
             guidance_scale: Classifier-free guidance.
             num_inference_steps: Denoising steps of the backbone's own scheduler.
             masks: (b, 1, H, W) in [0, 1] for the ControlNet, which must be there, or None for plain text-to-image.
+            mask_weight: How much of its scale the ControlNet has.
 
         Returns:
             Scaled latents (b, c, h, w) of the pictures.
@@ -350,7 +352,7 @@ class Backbone:
         extra: dict[str, Any] = {}
         if masks is not None:
             extra["image"] = control.control_picture(masks, self.control_picture)
-            extra["controlnet_conditioning_scale"] = self.controlnet_scale
+            extra["controlnet_conditioning_scale"] = mask_weight * self.controlnet_scale
         latents = (self.pipeline if masks is None else self.controlled)(
             prompts,
             **extra,

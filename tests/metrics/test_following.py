@@ -7,6 +7,7 @@ import torch
 
 import maskvid.metrics.following
 from maskvid.clip import Sample
+from maskvid.masks.perturb import boxes
 from maskvid.media.strips import MISSED, SPILLED, compared, sample_sheet
 from maskvid.metrics.following import Followed, Following
 
@@ -108,3 +109,17 @@ def test_the_example_of_the_docstring_runs():
     found = doctest.testmod(maskvid.metrics.following)
     assert found.attempted
     assert not found.failed
+
+
+def test_where_a_box_was_asked_for_the_box_of_what_is_found_counts():
+    """A cross fills a third of its box."""
+    frames = -torch.ones(2, 3, 12, 20)
+    frames[:, :, 4:6, 2:14] = frames[:, :, 1:9, 7:9] = 1
+    masks = torch.zeros(2, 1, 12, 20)
+    masks[:, :, 1:9, 2:14] = 1
+    for shaped, iou in ((None, 36 / 96), (boxes, 1.0)):
+        following = Following(Judges(), None, given_frames=1, kept=frozenset({1}), shaped=shaped)
+        following.add(frames, masks)
+        followed = following.done()
+        assert followed.mean("mask_iou") == pytest.approx(iou)
+        assert followed.detected[1].sum() == 36  # what is shown is what was found
