@@ -22,7 +22,7 @@ from maskvid.media.writing import write_png
 HERE = Path(__file__).parent
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
 COLUMNS = ("mask_iou", "boundary_f", "text_alignment", "frame_consistency_all_pairs")
-WAYS = (("boxes", 5, "box"), ("dilate", 3, "rough"), ("erode", 3, "rough"), ("shift", 3, "rough"), ("drop", 3, "rough"))
+WAYS = (("boxes", 5, "box"), ("dilate", 3, "rough"), ("erode", 3, "rough"), ("shift", 3, "rough"))
 """Kind and strength of imprecision, see `maskvid.masks.perturb`, and what the masks are then said to be."""
 SHOWN = "horse/videos_horse-000"
 LABEL = 24  # rows of a strip's label
