@@ -59,11 +59,12 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
         What it cost: `train_seconds`, `peak_memory_mb`, `trained_parameters`.
     """
     if not finished(run_dir):
-        command(
-            "train", f"+experiment={experiment}", f"run_dir={run_dir}", "ckpt_path=auto", "logger=csv",
-            "data.validation=null",
+        asked = (
+            f"+experiment={experiment}", f"run_dir={run_dir}", "logger=csv", "data.validation=null",
             "trainer.limit_val_batches=0", *overrides,
         )  # fmt: skip
+        tuned = configure("train", *asked).method.trained
+        command("train", *asked, *(("ckpt_path=auto",) if tuned else ()))
     cost = run_dir / "cost.json"
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
 
