@@ -226,7 +226,7 @@ def begin_from(run: str, module: MaskVidModule) -> None:
     folder = Path(run) / "adapter" if (Path(run) / "adapter").is_dir() else Path(run)
     try:
         described = read_description(read_adapter(folder).get("run"))
-        load_adapter(folder, module.unet)
+        load_adapter(folder, module.unet, exact=True)  # encoders for rough masks begin anew behind the tuning
     except UserError as error:
         raise UserError(f"init_adapter={run}: {error}") from error
     if described.fingerprint != module.backbone.fingerprint:

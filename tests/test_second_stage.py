@@ -92,3 +92,13 @@ def test_rough_masks_are_drawn_in_towards_what_nobody_knows():
 def test_a_method_without_mask_encoders_has_none_to_tune(overrides, tmp_path):
     with pytest.raises(UserError, match=r"method.rough_masks=0.5: the method has no mask encoders"):
         train(configure(overrides, f"run_dir={tmp_path}", *ON, "method=first_frame", "method.rough_masks=0.5"))
+
+
+@pytest.mark.parametrize("share", ["0", "0.5"])
+def test_a_tuning_begins_from_a_run_with_or_without_the_stage(run, overrides, tmp_path, share):
+    mine = [*ON, f"method.rough_masks={share}", f"init_adapter={run}", "optim.learning_rate=0", "trainer.max_steps=1"]
+    train(configure(overrides, f"run_dir={tmp_path}/next", *mine, "optim.mask_learning_rate=0"))
+    before, after = adapter(run), adapter(tmp_path / "next")
+    assert any(name.startswith(ROUGH) for name in after) == (share == "0.5")
+    kept = [name for name in after if not name.startswith(ROUGH) and not name.endswith((".low", ".high"))]
+    assert all(torch.equal(before[name], after[name]) for name in kept)

@@ -16,7 +16,7 @@ from maskvid.checksum import checksum
 from maskvid.errors import UserError
 from maskvid.files import atomic_write, json_text
 from maskvid.json_reading import parse_json, read_mapping
-from maskvid.model.inflate import InflatedUNet
+from maskvid.model.inflate import ROUGH, InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
@@ -139,12 +139,13 @@ def _in_header(path: Path) -> dict[str, Any]:
     return found
 
 
-def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
+def load_adapter(folder: str | Path, unet: InflatedUNet, *, exact: bool = False) -> dict[str, Any]:
     """Load the weights into an inflated U-Net of the same method and architecture.
 
     Args:
         folder: Where `save_adapter` wrote.
         unet: Inflated with the same method as the adapter.
+        exact: Whether encoders for rough masks are left as they are, and may be missing on either side.
 
     Returns:
         The adapter's description.
@@ -152,7 +153,7 @@ def load_adapter(folder: str | Path, unet: InflatedUNet) -> dict[str, Any]:
     Raises:
         UserError: The file is damaged, or its weights are not those of this method on this architecture.
     """
-    unet.steering.load_state_dict(_read_weights(folder, unet))
+    unet.steering.load_state_dict(_read_weights(folder, unet, exact=exact), strict=not exact)
     return read_adapter(folder)
 
 
@@ -181,7 +182,7 @@ def mix_adapters(folders: Sequence[str | Path], shares: Sequence[float], unet: I
     unet.steering.load_state_dict(mixed)
 
 
-def _read_weights(folder: str | Path, unet: InflatedUNet) -> dict[str, torch.Tensor]:
+def _read_weights(folder: str | Path, unet: InflatedUNet, *, exact: bool = False) -> dict[str, torch.Tensor]:
     description = read_adapter(folder)
     try:
         with safe_open(Path(folder) / WEIGHTS, framework="pt") as file:
@@ -192,6 +193,8 @@ def _read_weights(folder: str | Path, unet: InflatedUNet) -> dict[str, torch.Ten
         raise UserError(f"adapter={folder}: {WEIGHTS} is not what {DESCRIPTION} belongs to; copy both again.")
     weights = {own_name(name): value for name, value in weights.items()}
     own = unet.steering.state_dict()
+    if exact:
+        weights, own = ({n: x for n, x in each.items() if not n.startswith(ROUGH)} for each in (weights, own))
     faults = [f"{name} is missing" for name in own if name not in weights]
     faults += [fault for name, value in weights.items() if (fault := _fault(name, value, own.get(name)))]
     if faults:
