@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maskvid.adapters import Steered
-from maskvid.clip import SOFTEST, UNKNOWN, ClipBatch
+from maskvid.clip import UNKNOWN, ClipBatch
 from maskvid.diffusion import (
     drifting_start,
     edit_region,
@@ -30,6 +30,12 @@ from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
 from maskvid.settings import ROUGHNESS
 
+UNLED = 0.7
+"""Share of its say that a ControlNet loses to a box: one that is led by it wholly paints a box of fur.
+
+Of twelve animals painted in boxes by the miniature, the box of what was found and the box asked for overlap by .58, .83,
+.87 and .94 where it keeps .2, .3, .4 and all of its say, and text alignment is 84, 80, 75 and 34.
+"""
 AfterStep = Callable[[int, torch.Tensor], torch.Tensor]
 START_STEPS = 50
 """Of the inversions that Tune-A-Video and Text2Video-Zero start from, as theirs; a sampler may take far fewer."""
@@ -245,8 +251,7 @@ class Sampled(Steered):
                 generators=[seeded(self.seed, "first frame", name) for name in names],
                 guidance_scale=self.sampling.first_frame_guidance_scale,
                 masks=masks if self._led else None,
-                # a box that is believed becomes a box of fur; as little as it is believed, a horse that stands in it
-                mask_weight=1 - SOFTEST * (ROUGHNESS[self.sampling.mask_precision] or 0),
+                mask_weight=1 - UNLED * (ROUGHNESS[self.sampling.mask_precision] or 0),
             )
 
     @property
