@@ -33,8 +33,8 @@ from maskvid.settings import ROUGHNESS
 UNLED = 0.7
 """Share of its say that a ControlNet loses to a box: one that is led by it wholly paints a box of fur.
 
-Of twelve animals painted in boxes by the miniature, the box of what was found and the box asked for overlap by .58, .83,
-.87 and .94 where it keeps .2, .3, .4 and all of its say, and text alignment is 84, 80, 75 and 34.
+Of twelve animals painted in boxes by the miniature, the box of what was found and the box asked for overlap by .58,
+.83, .87 and .94 where it keeps .2, .3, .4 and all of its say, and text alignment is 84, 80, 75 and 34.
 """
 AfterStep = Callable[[int, torch.Tensor], torch.Tensor]
 START_STEPS = 50
