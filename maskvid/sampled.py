@@ -336,7 +336,8 @@ class Sampled(Steered):
         if self.noise.brought and self.inflated.clean_frames and f > 1:
             rough = ROUGHNESS[self.sampling.mask_precision] is not None
             brought = recomposed(first_frame, batch.masks.to(first_frame), rough=rough)
-            noise[:, 1:] += self.noise.brought * brought
+            # as the masks are taken less, so is what was brought to them
+            noise[:, 1:] += self.noise.brought * min(self.sampling.mask_scale, 1.0) * brought
         return noise
 
     def _shared(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:

@@ -238,7 +238,7 @@ class Noise:
             flicker: with `preserve` 0.9 backgrounds stand still and the foreground moves as before.
         brought: How strongly the noise that sampling starts from shows the first frame brought to each mask, beside a
             noise of deviation 1: what tuning leaves of a picture in the noisiest latents, and more, so that neither a
-            coat nor a ground is made up anew. See `maskvid.model.registration`.
+            coat nor a ground is made up anew. See `maskvid.model.registration`. A `mask_scale` below 1 makes it less.
         start: What sampling starts from: `noise`; `inversion`, the inverted noise of one of the training clips
             (Tune-A-Video); or `drift`, the first picture's, shifted from frame to frame (Text2Video-Zero).
     """

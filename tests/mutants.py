@@ -218,8 +218,8 @@ MUTANTS = (
     Mutant(
         "first_frame_taken_away_from_the_start",
         "maskvid/sampled.py",
-        "noise[:, 1:] += self.noise.brought * brought",
-        "noise[:, 1:] -= self.noise.brought * brought",
+        "noise[:, 1:] += self.noise.brought",
+        "noise[:, 1:] -= self.noise.brought",
         ("test_sampled.py::test_sampling_starts_from_noise_that_shows_the_first_frame_brought_to_the_masks",),
     ),
     Mutant(
