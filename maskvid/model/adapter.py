@@ -20,8 +20,8 @@ from maskvid.model.inflate import ROUGH, InflatedUNet
 
 WEIGHTS = "adapter.safetensors"
 DESCRIPTION = "adapter.json"
-FORMAT = 3
-"""Of adapters: 1 counted windows in source frames, 2 held the whole configuration."""
+FORMAT = 4
+"""Of adapters: 1 counted windows in source frames, 2 held the whole configuration, 3 had another first-frame input."""
 HEADER = "maskvid"
 """Key of the description in the header of the weights, so that the one file is enough."""
 LARGEST = 2**22  # bytes of that header

@@ -75,7 +75,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
         load_adapter(tmp_path, video)
 
 
-@pytest.mark.parametrize("written", [{"format": 2}, {"format": 4}, {"format": "3"}, {}])
+@pytest.mark.parametrize("written", [{"format": 3}, {"format": 5}, {"format": "4"}, {}])
 def test_another_format_is_refused(tmp_path, written):
     save_adapter(tmp_path, tuned().steering.state_dict(), {})
     (tmp_path / "adapter.json").write_text(json.dumps(written))
