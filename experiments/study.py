@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
@@ -67,6 +68,15 @@ def tune(run_dir: Path, *overrides: str, experiment: str = "horse") -> dict[str,
         command("train", *asked, *(("ckpt_path=auto",) if tuned else ()))
     cost = run_dir / "cost.json"
     return json.loads(cost.read_text()) if cost.exists() else {"train_seconds": 0.0, "trained_parameters": 0}
+
+
+def options_of(text: str | None) -> argparse.Namespace:
+    """The command line of a study: its seeds, where its runs lie, and further settings of `maskvid.train`."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("overrides", nargs="*", help="further settings, as of maskvid.train")
+    return parser.parse_args()
 
 
 def finished(run_dir: Path) -> bool:

@@ -9,14 +9,13 @@ table.md (mean and half the spread over seeds) beside this file.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from experiments.study import HEADLINES, RUNS, Row, configure, evaluate, tune, write_rows, write_table
+from experiments.study import HEADLINES, Row, configure, evaluate, options_of, tune, write_rows, write_table
 from maskvid.data import MaskVidDataModule
 from maskvid.judges.panel import MetricEncoders
 from maskvid.metrics.mask import boundary_f, mask_iou
@@ -53,11 +52,7 @@ def references() -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("overrides", nargs="*", help="further settings, as of maskvid.train")
-    options = parser.parse_args()
+    options = options_of(__doc__)
     rows: list[Row] = []
 
     def record(variant: str, seed: int | str, results: dict[str, float]) -> None:

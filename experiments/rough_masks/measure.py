@@ -9,13 +9,12 @@ outlines read both ways).
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from experiments.study import RUNS, Row, evaluate, mean_over, tune, write_rows, write_table
+from experiments.study import Row, evaluate, mean_over, options_of, tune, write_rows, write_table
 from maskvid.media.strips import contact_sheet
 from maskvid.media.writing import write_png
 
@@ -48,11 +47,7 @@ def sheet(run: Path) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("overrides", nargs="*", help="further settings, as of maskvid.train")
-    options = parser.parse_args()
+    options = options_of(__doc__)
     rows: list[Row] = []
 
     def record(way: str, reading: str, seed: int, found: dict[str, float]) -> None:
