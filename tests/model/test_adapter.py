@@ -79,7 +79,7 @@ def test_damaged_and_missing_files_are_refused(tmp_path):
 def test_another_format_is_refused(tmp_path, written):
     save_adapter(tmp_path, tuned().steering.state_dict(), {})
     (tmp_path / "adapter.json").write_text(json.dumps(written))
-    with pytest.raises(UserError, match="this version of maskvid reads 3; tune again"):
+    with pytest.raises(UserError, match="this version of maskvid reads 4; tune again"):
         load_adapter(tmp_path, tuned())
 
 
