@@ -15,7 +15,7 @@ from maskvid.errors import UserError
 from maskvid.inputs import picture_given
 from maskvid.masks.given import masks_given
 from maskvid.masks.precision import precision_of
-from maskvid.masks.video import read_masks
+from maskvid.masks.video import read_subjects
 from maskvid.media.times import evenly
 from maskvid.model import Embedded
 from maskvid.sampled import Sampled
@@ -57,9 +57,9 @@ class Asked(Sampled):
         """The same pipeline, believing masks as far as they look precise; says so where that is not to the pixel.
 
         Args:
-            masks: (f, 1, H, W) in [0, 1].
+            masks: (f, k, H, W) in [0, 1]; of several subjects those of the least precise count.
         """
-        looks = precision_of(masks) if self.inflated.sees_masks else "exact"
+        looks = self._looks_of(masks) if self.inflated.sees_masks else "exact"
         if looks == "exact":
             return self
         like = {"box": "like boxes", "rough": "rough, without limbs", "soft": "soft"}[looks]
@@ -76,20 +76,24 @@ class Asked(Sampled):
         )
         return self
 
+    def _looks_of(self, masks: torch.Tensor) -> str:
+        """How precise the masks of the least precise subject look."""
+        return max((precision_of(own) for own in masks.split(1, 1)), key=list(ROUGHNESS).index)
+
     def _size(self, masks: Any, height: int | None, width: int | None, num_frames: int | None) -> tuple[int, int, int]:
         """Rows, columns and frames asked for, where nothing else is said the run's."""
         clips = self.run.clips
-        several = not isinstance(masks, (str, Path)) and masks is not None and len(masks) > 1
+        several = masks is not None and not _paths(masks) and len(masks) > 1
         frames = num_frames or (len(masks) if several else clips.num_frames)
         return height or clips.height, width or clips.width, frames
 
-    def _masks(self, masks: Any, height: int, width: int, num_frames: int) -> torch.Tensor:
-        """Masks of any kind, (num_frames, 1, height, width) in [0, 1]."""
+    def _masks(self, masks: Any, height: int, width: int, num_frames: int, subjects: int = 1) -> torch.Tensor:
+        """Masks of any kind, (num_frames, subjects, height, width) in [0, 1]."""
         most = self.run.clips.max_foreground
-        if isinstance(masks, (str, Path)):
+        if _paths(masks):
             at = evenly(num_frames, self.run.clips.fps)
-            return read_masks(masks, at, height, width, max_foreground=most)
-        return masks_given(masks, num_frames, height, width, max_foreground=most)
+            return read_subjects(masks, subjects, at, height, width, max_foreground=most)
+        return masks_given(masks, num_frames, height, width, max_foreground=most, subjects=subjects)
 
     def _first_frame(self, batch: Any, image: Any, size: tuple[int, int]) -> torch.Tensor:
         """The picture given, or one that is painted."""
@@ -98,3 +102,9 @@ class Asked(Sampled):
                 raise UserError("image=None: a first frame is painted from a prompt; give prompt, or the picture.")
             return self.first_frame(batch)
         return self.backbone.encode_frames(picture_given(image, size))
+
+
+def _paths(masks: Any) -> bool:
+    """Whether masks are files: one, or a list of one for each subject."""
+    each = masks if isinstance(masks, (list, tuple)) and masks else [masks]
+    return all(isinstance(one, (str, Path)) for one in each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -45,6 +45,9 @@ class ClipBatch:
             elsewhere.
         roughness: float (b,) in [0, 1], how imprecise the masks are, which the encoders for rough masks then read; None
             for exact ones.
+        objects: float (b, f, k, H, W) in [0, 1], a mask for each of k subjects, of which `masks` is the union; None
+            where there is one subject.
+        subjects: float (b, k, n) in {0, 1} with them, each subject's own tokens, of which `subject` is the union.
     """
 
     ids: list[str]
@@ -57,6 +60,8 @@ class ClipBatch:
     pooled: torch.Tensor | None = None
     positions: list[int] | None = None
     roughness: torch.Tensor | None = None
+    objects: torch.Tensor | None = None
+    subjects: torch.Tensor | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> ClipBatch:
         """Move every tensor; Lightning calls this to transfer a batch to its device."""
@@ -70,6 +75,20 @@ class ClipBatch:
     def __len__(self) -> int:
         """Number of clips, b."""
         return len(self.ids)
+
+    @property
+    def outlines(self) -> torch.Tensor:
+        """(b, f, k, H, W), a mask for each subject."""
+        return self.masks if self.objects is None else self.objects
+
+    def at(self, frames: slice | list[int]) -> ClipBatch:
+        """The masks of some frames; nobody asks for the latents of part of a clip."""
+        objects = None if self.objects is None else self.objects[:, frames]
+        return replace(self, masks=self.masks[:, frames], objects=objects)
+
+    def unknown(self) -> ClipBatch:
+        """The same clips with masks that say nothing."""
+        return replace(self, masks=torch.full_like(self.masks, UNKNOWN), objects=None, subjects=None)
 
 
 @dataclass

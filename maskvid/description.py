@@ -88,6 +88,9 @@ def read_description(content: Any) -> Description:
     Raises:
         UserError: A field is missing, unknown, of another type or out of range; the message names it.
     """
+    method = content.get("method") if isinstance(content, dict) else None
+    if isinstance(method, dict) and isinstance(method.get("unet"), dict):
+        method["unet"].setdefault("layers", "all")  # earlier adapters of this format steer them all
     clips = content.get("clips") if isinstance(content, dict) else None
     if isinstance(clips, dict):
         clips.pop("validation_batch_size", None)  # earlier adapters of this format have it; clips are sampled singly

@@ -22,14 +22,13 @@ from maskvid.entry import entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.feedback import done_or_told, judge_of, print_made, tell
 from maskvid.generate import COLUMNS
-from maskvid.masks.video import read_masks
+from maskvid.masks.video import read_subjects
 from maskvid.media.decode import read_clip
 from maskvid.media.strips import spaced
 from maskvid.media.times import evenly
 from maskvid.media.writing import write_video
 from maskvid.pipeline import MaskVidPipeline
-from maskvid.prompt import parse_prompt
-from maskvid.request import prepare, prompts_of, video_path
+from maskvid.request import masks_of, parsed, prepare, prompts_of, subjects_of, video_path
 
 register()
 
@@ -57,15 +56,15 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         )
     at = evenly(num_frames, fps)
     frames, clock = read_clip(config.source, at, height, width, source_fps=config.source_fps)
-    masks = read_masks(
-        config.masks, at, height, width, clock=clock, mask_fps=config.mask_fps,
+    masks = read_subjects(
+        masks_of(config), subjects_of(config), at, height, width, clock=clock, mask_fps=config.mask_fps,
         max_foreground=config.max_foreground or run.clips.max_foreground,
     )  # fmt: skip
     pipeline = pipeline.looking_at(masks) if config.sampling.mask_precision is None else pipeline
     latents = pipeline.backbone.encode_frames(frames).unsqueeze(0)
     given = pipeline.clip(config.source_prompt, masks, place="source_prompt")
     given = replace(given, latents=latents, frames=frames.unsqueeze(0))
-    pipeline.backbone.warn_of_unknown(map(parse_prompt, [config.source_prompt, *prompts_of(config)]))
+    pipeline.backbone.warn_of_unknown(parsed([config.source_prompt, *prompts_of(config)]))
     judge = judge_of(config, pipeline, height, width, needed=False)
     paths = []
     for index, prompt in enumerate(prompts_of(config)):
@@ -77,11 +76,12 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         shown = spaced(len(masks), COLUMNS)
         precision = pipeline.sampling.mask_precision  # and an edit makes its first frame, too
         following = None if judge is None else judge.following(text, 0, shown, precision=precision)
+        whole = wanted.masks[0].cpu()
         if following:
-            following.add(video, masks)
-        sample = Sample("edited", path.stem, text, video[shown], masks[shown], reference=frames[shown], fps=fps)
+            following.add(video, whole)
+        sample = Sample("edited", path.stem, text, video[shown], whole[shown], reference=frames[shown], fps=fps)
         tell(
-            path, prompt, sample, shown, masks, request={"source": config.source, "masks": config.masks},
+            path, prompt, sample, shown, masks, request={"source": config.source, "masks": masks_of(config)},
             followed=done_or_told(following), judge=judge,
         )  # fmt: skip
     return paths

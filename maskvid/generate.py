@@ -26,19 +26,21 @@ from maskvid.entry import entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.feedback import Judge, done_or_told, judge_of, print_made, tell
 from maskvid.files import scratch
-from maskvid.masks.video import read_masks
+from maskvid.masks.video import read_subjects
 from maskvid.media.strips import spaced
 from maskvid.media.times import evenly
 from maskvid.media.writing import write_video
 from maskvid.metrics.following import Followed, Following
 from maskvid.pipeline import MaskVidPipeline
-from maskvid.prompt import parse_prompt
 from maskvid.request import (
     OF_A_PAINTED_FRAME,
+    masks_of,
     output_folder,
+    parsed,
     prepare,
     prompts_of,
     read_picture,
+    subjects_of,
     video_path,
 )
 
@@ -64,14 +66,14 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
     _check_first_frame(config, pipeline)
     clips = pipeline.run.clips
     size = height, width = config.height or clips.height, config.width or clips.width
-    masks = read_masks(
-        config.masks, evenly(config.num_frames or clips.num_frames, clips.fps), height, width,
+    masks = read_subjects(
+        masks_of(config), subjects_of(config), evenly(config.num_frames or clips.num_frames, clips.fps), height, width,
         mask_fps=config.mask_fps, max_foreground=config.max_foreground or clips.max_foreground,
     )  # fmt: skip
     pipeline = pipeline.looking_at(masks) if config.sampling.mask_precision is None else pipeline
     first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
     batches = [pipeline.clip(prompt, masks) for prompt in prompts_of(config)]
-    pipeline.backbone.warn_of_unknown(map(parse_prompt, prompts_of(config)))
+    pipeline.backbone.warn_of_unknown(parsed(prompts_of(config)))
     judge = judge_of(config, pipeline, height, width, needed=config.best_of > 1)
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
@@ -83,10 +85,12 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
             path = video_path(config, index, batch.prompts[0], end=f"-seed{best.seed}")
             os.replace(best.path, path)
         tries = [{"seed": one.seed, **_means(one)} for one in made] if len(made) > 1 else None
-        sample = Sample("generated", path.stem, batch.prompts[0], best.shown, masks[best.numbers], fps=clips.fps)
+        sample = Sample(
+            "generated", path.stem, batch.prompts[0], best.shown, batch.masks[0, best.numbers].cpu(), fps=clips.fps
+        )
         tell(
             path, prompt, sample, best.numbers, masks,
-            request={"masks": config.masks, "mask_precision": pipeline.sampling.mask_precision, "seed": best.seed},
+            request={"masks": masks_of(config), "mask_precision": pipeline.sampling.mask_precision, "seed": best.seed},
             followed=best.followed, judge=judge, best_of=tries,
         )  # fmt: skip
         paths.append(path)

@@ -16,6 +16,8 @@ class Parts:
     """The parts of the inflated U-Net, each of which can be switched, see `maskvid.model.InflatedUNet`.
 
     Attributes:
+        layers: Which layers are steered: `decoder`, the middle and the way up of the U-Net, whose way down then stays
+            the 2-D model's and needs no backward pass; or `all`.
         first_frame: `clean`, given and never altered, or `denoised`, one more frame.
         reference: Frames that give keys and values to self-attention: `self`, `first`, `first_self` or
             `first_previous`.
@@ -23,9 +25,10 @@ class Parts:
             step); null switches mask-guided self-attention off.
         cross_attention_strength: Start of gamma_h in logits; null switches the bias of subject tokens off.
         subject_branch: Whether the gated branch over the subject's tokens exists.
-        mask_input: Whether the mask enters behind `conv_in`, at full resolution.
+        mask_input: Whether the mask enters at full resolution: behind `conv_in`, or with `layers: decoder` where the
+            way up reaches the latents' own size.
         mask_pyramid: Whether it also enters behind each spatial transformer, at four times that map's resolution.
-        first_frame_input: Whether the first frame's latents enter behind `conv_in`.
+        first_frame_input: Whether the first frame's latents enter at the same place.
         self_query: Whether self-attention trains a query projection.
         cross_query: Whether cross-attention trains one.
         temporal_attention: `compact` (ours), `full` (of the peers, see `maskvid.model.peers`) or null.
@@ -38,6 +41,7 @@ class Parts:
         gradient_checkpointing: Whether time is traded for memory in training.
     """
 
+    layers: str = bounded("decoder", choices=("decoder", "all"))
     first_frame: str = bounded("clean", choices=("clean", "denoised"))
     reference: str = bounded("first_self", choices=REFERENCES)
     self_attention_strength: float | None = 16.0

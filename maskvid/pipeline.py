@@ -19,7 +19,7 @@ from maskvid.diffusion.long_video import segments
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, drawn_name, picture_given
 from maskvid.model import Embedded
-from maskvid.prompt import parse_prompt
+from maskvid.prompt import SUBJECTS, marked_in, parse_prompt
 from maskvid.tuned import arithmetic
 
 OUTPUTS = ("pil", "np", "pt", "latent")
@@ -113,12 +113,13 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         """Embed a prompt and mark its subject's tokens.
 
         Args:
-            prompt: The words in [brackets] name the foreground; without them the whole prompt does.
+            prompt: The words in [brackets] name the foreground; without them the whole prompt does. Of several subjects
+                all are marked.
 
         Returns:
             Hidden states (1, n, d), subject marks (1, n), and the pooled embedding (1, p) of SDXL, else None.
         """
-        return self.backbone.encode_text([parse_prompt(prompt)])
+        return self.backbone.encode_text([parse_prompt(prompt, most=SUBJECTS)])
 
     def clip(
         self, prompt: str | None, masks: torch.Tensor, *, name: str | None = None, embedded: Embedded | None = None,
@@ -127,19 +128,30 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         """One clip asked for, on the device where everything is.
 
         Args:
-            prompt: The words in [brackets] name the foreground.
-            masks: (f, 1, H, W) in [0, 1].
+            prompt: The words in [brackets] name the foreground, or each of several subjects.
+            masks: (f, k, H, W) in [0, 1]: one, or one for each subject.
             name: With the seed it decides all that is drawn; None takes the prompt's text, so that a prompt gives one
                 video, whatever stands beside it in a list.
             embedded: In place of the prompt, see `encode_prompt`.
             place: The prompt's argument, for messages.
+
+        Raises:
+            UserError: The prompt marks several subjects, and there is not a mask for each.
         """
-        asked = None if prompt is None else parse_prompt(prompt, name=place)
+        asked = None if prompt is None else parse_prompt(prompt, name=place, most=SUBJECTS)
+        several = asked is not None and len(asked.subjects) > 1
+        if asked is not None and several and len(asked.subjects) != masks.shape[1]:
+            raise UserError(
+                f"{place}={prompt!r} marks {len(asked.subjects)} subjects, and the masks are of {masks.shape[1]}; give "
+                "a mask for each, in the prompt's order, or mark one subject."
+            )
         text, subject, pooled = embedded if asked is None else self.backbone.encode_text([asked])  # type: ignore[misc]
         words = "" if asked is None else asked.text
         batch = ClipBatch(
-            ids=[words if name is None else name], masks=masks.unsqueeze(0), text=text, subject=subject, latents=None,
-            frames=None, prompts=[words], pooled=pooled,
+            ids=[words if name is None else name], masks=masks.amax(1, keepdim=True).unsqueeze(0), text=text,
+            subject=subject, latents=None, frames=None, prompts=[words], pooled=pooled,
+            objects=masks.unsqueeze(0) if several else None,
+            subjects=self.backbone.subjects(asked).unsqueeze(0) if asked is not None and several else None,
         )  # fmt: skip
         return batch.to(self._execution_device)
 
@@ -205,9 +217,11 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         """Make videos; more frames than the run's windows have are made segment after segment.
 
         Args:
-            prompt: One, or a list; the words in [brackets] name the foreground.
+            prompt: One, or a list; the words in [brackets] name the foreground. Several subjects, each in brackets of
+                its own, have a mask each.
             masks: Where the foreground is, white: a path as the programs take it, a list of PIL pictures, an array or a
-                tensor, see `maskvid.masks.given.masks_given`.
+                tensor, see `maskvid.masks.given.masks_given`. Of several subjects a path of numbered objects, a list of
+                a path for each, or (f, k, h, w), in the prompt's order.
             image: The first frame: a path, a PIL picture, an array (h, w, 3) or a tensor (3, h, w) in [0, 1]. None
                 paints one from the prompt, led by the first mask where there is a ControlNet.
             negative_prompt: What guidance leads away from.
@@ -246,7 +260,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
-        given = self._masks(masks, height, width, num_frames)
+        given = self._masks(masks, height, width, num_frames, max(map(marked_in, prompts)))
         asked = asked.looking_at(given) if mask_precision is None else asked
         total = sum(1 for _ in segments(num_frames, self.run.clips.num_frames, 1)) * asked.sampling.num_inference_steps
         self._interrupt, videos = False, []
@@ -304,7 +318,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
-        given = self._masks(masks, height, width, num_frames)
+        given = self._masks(masks, height, width, num_frames, marked_in(prompt))
         asked = asked.looking_at(given) if mask_precision is None else asked
         batch = self.clip(prompt, given, name=drawn_name(generator))
         with self.arithmetic():
@@ -359,7 +373,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         asked = self.asked(
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_precision=mask_precision
         )
-        given = self._masks(masks, height, width, num_frames)
+        given = self._masks(masks, height, width, num_frames, marked_in(prompt))
         asked = asked.looking_at(given) if mask_precision is None else asked
         with self.arithmetic():
             latents = self.backbone.encode_frames(video).unsqueeze(0)

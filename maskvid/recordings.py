@@ -21,7 +21,7 @@ from maskvid.media.frames import iter_frames
 from maskvid.media.pictures import images_in
 from maskvid.media.regular import is_folder
 from maskvid.media.times import evenly, frame_times
-from maskvid.prompt import parse_prompt
+from maskvid.prompt import SUBJECTS, parse_prompt
 from maskvid.settings import FOLDER_FPS, MAX_FOREGROUND
 
 
@@ -108,7 +108,7 @@ def _triples(config: DictConfig) -> list[tuple[Triple, Path | None]]:
     mask = beside.mask if config.masks is None else expanded(config.masks)
     if config.source is not None and mask is None:
         raise UserError("source: the background is compared with it outside the masks; give masks as well.")
-    text = beside.caption if config.prompt is None else parse_prompt(config.prompt).text
+    text = beside.caption if config.prompt is None else parse_prompt(config.prompt, most=SUBJECTS).text
     return [(replace(beside, mask=mask, caption=text), beside.mask or mask)]
 
 
@@ -116,7 +116,7 @@ def _beside(video: Path) -> Triple:
     """A single video with the masks and the caption that lie beside it, where some do."""
     masks, caption = video.with_suffix(".mask.npz"), video.with_suffix(".txt")
     text = caption.read_text(encoding="utf-8", errors="replace") if caption.is_file() else ""
-    return Triple(video.stem, video, masks if masks.is_file() else None, parse_prompt(text).text)
+    return Triple(video.stem, video, masks if masks.is_file() else None, parse_prompt(text, most=SUBJECTS).text)
 
 
 def _is_frame_folder(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from maskvid.inputs import picture_given
 from maskvid.media.regular import is_folder
 from maskvid.model import Backbone
 from maskvid.pipeline import MaskVidPipeline
+from maskvid.prompt import SUBJECTS, Prompt, marked_in, parse_prompt
 from maskvid.settings import Data
 from maskvid.train import check_precision
 
@@ -96,7 +97,7 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
         UserError: Unknown keys, or something must be set: `usage` shows how.
     """
     check_config(config, usage)
-    runs, _ = runs_of(config), prompts_of(config)
+    runs, _, _ = runs_of(config), prompts_of(config), masks_of(config)
     check_output(output_folder(config))
     clear_temporaries(output_folder(config))
     for key in ("masks", "source", "first_frame"):
@@ -168,6 +169,28 @@ def prompts_of(config: DictConfig) -> list[str]:
     return prompts
 
 
+def parsed(prompts: Iterable[str]) -> list[Prompt]:
+    """Prompts without their brackets, of one subject or of several."""
+    return [parse_prompt(prompt, most=SUBJECTS) for prompt in prompts]
+
+
+def subjects_of(config: DictConfig) -> int:
+    """Subjects of a request, each of which has a mask: as many as the prompt marks that marks most."""
+    return max(map(marked_in, prompts_of(config)))
+
+
+def masks_of(config: DictConfig) -> str | list[str]:
+    """The masks of a request: one source, or one for each subject.
+
+    Raises:
+        UserError: There is none, or one that is no path.
+    """
+    masks = list(config.masks) if isinstance(config.masks, ListConfig) else [config.masks]
+    if not masks or not all(isinstance(path, str) and path.strip() for path in masks):
+        raise UserError(f"masks={config.masks}: give a path, or a list of one for each subject, masks=[A,B].")
+    return masks if isinstance(config.masks, ListConfig) else masks[0]
+
+
 def video_path(config: DictConfig, index: int, text: str, *, end: str = "") -> Path:
     """Where a video goes: its place in the list, its prompt and its masks name it, and a number where it is taken.
 
@@ -177,7 +200,9 @@ def video_path(config: DictConfig, index: int, text: str, *, end: str = "") -> P
         text: The prompt, in letters of any alphabet.
         end: Behind the number: the seed.
     """
-    words, masks = (re.sub(r"[\W_]+", "-", part).strip("-") for part in (text.lower(), Path(config.masks).stem))
+    given = masks_of(config)
+    stems = "-".join(Path(path).stem for path in ([given] if isinstance(given, str) else given))
+    words, masks = (re.sub(r"[\W_]+", "-", part).strip("-") for part in (text.lower(), stems))
     name = file_name(f"{index:02d}-{words[:60]}-{masks[:40]}", longest=160)
     file, folder = f"{{}}{end}.mp4", output_folder(config)
     return folder / file.format(unused(folder, name, [file], overwrite=config.overwrite))

@@ -94,8 +94,9 @@ class RequestConfig:
     Attributes:
         run: Run directory of a training, or a list of several, whose adapters mix.
         mix: The share of each run; null shares equally.
-        prompt: One prompt or a list; the words in [brackets] name the foreground.
-        masks: Video, folder of pictures, npz or one picture; white is foreground.
+        prompt: One prompt or a list; the words in [brackets] name the foreground, or each of several subjects.
+        masks: Video, folder of pictures, npz, drawing or one picture; white is foreground. Several subjects have one
+            each: numbered objects of one file, or a list of files in the prompt's order.
         num_frames: Null takes the run's.
         height: Null takes the run's.
         width: Null takes the run's.
@@ -116,7 +117,7 @@ class RequestConfig:
     run: Any = MUST_BE_SET
     mix: list[float] | None = None
     prompt: Any = MUST_BE_SET
-    masks: str = bounded(MUST_BE_SET, text=True)
+    masks: Any = MUST_BE_SET
     num_frames: int | None = bounded(None, low=1, high=FRAMES)
     height: int | None = bounded(None, low=1, high=PIXELS)
     width: int | None = bounded(None, low=1, high=PIXELS)

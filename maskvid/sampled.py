@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maskvid.adapters import Steered
-from maskvid.clip import UNKNOWN, ClipBatch
+from maskvid.clip import ClipBatch
 from maskvid.diffusion import (
     drifting_start,
     edit_region,
@@ -26,7 +26,6 @@ from maskvid.diffusion.scheduler import SAMPLERS, make_scheduler
 from maskvid.errors import UserError
 from maskvid.model.control import Control
 from maskvid.model.registration import recomposed
-from maskvid.prompt import Prompt
 from maskvid.seeds import seeded
 from maskvid.settings import ROUGHNESS
 
@@ -65,6 +64,8 @@ class Sampled(Steered):
             clean_frames=clean_frames,
             control=control,
             roughness=None if masks is None else batch.roughness,
+            objects=None if masks is None else batch.objects,
+            subjects=batch.subjects,
         )
 
     def generate(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
@@ -124,14 +125,14 @@ class Sampled(Steered):
         self.check_length(num_frames, carry=carry)
 
         def sample_segment(clean: torch.Tensor, indices: list[int]) -> torch.Tensor:
-            part = replace(batch, masks=batch.masks[:, indices])
+            part = batch.at(indices)
             is_first = clean.shape[1] == 1
             place = () if is_first else (indices[-1],)
             noise = self.start(part, first_frame, *place, shared=shared)
             known = clean[:, : self.inflated.clean_frames] if is_first else clean
             return self._sample(part, known, noise, *place, after_step=after_step)
 
-        shared = self._shared(replace(batch, masks=batch.masks[:, :window]), first_frame)
+        shared = self._shared(batch.at(slice(window)), first_frame)
         for latents in long_video(sample_segment, first_frame, num_frames=num_frames, window=window, carry=carry):
             yield self.decode(latents)
 
@@ -189,7 +190,7 @@ class Sampled(Steered):
         for part in (latents[:, :1], latents) if self.inflated.clean_frames else (latents,):
             f = part.shape[1]
             clean_frames = self.inflated.clean_frames if f > 1 else 0
-            given, wanted = (replace(batch, masks=batch.masks[:, :f]) for batch in (source, target))
+            given, wanted = (batch.at(slice(f)) for batch in (source, target))
             led = f == 1 and self.inflated.sees_masks and self.backbone.controlled is not None
             control = self.backbone.control(target.masks[:, 0]) if led else None
             path = invert_video(
@@ -292,7 +293,7 @@ class Sampled(Steered):
         if (roughness := ROUGHNESS[self.sampling.mask_precision]) is not None:
             batch = replace(batch, roughness=torch.full((len(batch),), roughness, device=batch.masks.device))
         empty = cache(lambda: self._without_prompt(batch))
-        maskless = replace(batch, masks=torch.full_like(batch.masks, UNKNOWN))
+        maskless = batch.unknown()
 
         def denoise(
             latents: torch.Tensor, timestep: torch.Tensor, *, unconditional: bool = False, unknown: bool = False
@@ -335,7 +336,7 @@ class Sampled(Steered):
         noise = torch.cat(draws).to(first_frame)
         if self.noise.brought and self.inflated.clean_frames and f > 1:
             rough = ROUGHNESS[self.sampling.mask_precision] is not None
-            brought = recomposed(first_frame, batch.masks.to(first_frame), rough=rough)
+            brought = recomposed(first_frame, batch.outlines.to(first_frame), rough=rough)
             # as the masks are taken less, so is what was brought to them
             noise[:, 1:] += self.noise.brought * min(self.sampling.mask_scale, 1.0) * brought
         return noise
@@ -366,15 +367,15 @@ class Sampled(Steered):
 
     def _without_prompt(self, batch: ClipBatch) -> ClipBatch:
         """The same clips with the negative prompt; masks stay, so that guidance strengthens the text alone."""
-        if self.negative is None:
-            self.negative = self.backbone.encode_text([Prompt("")])
-        text, subject, pooled = self.negative
+        text, subject, pooled = self.backbone.no_prompt if self.negative is None else self.negative
         if pooled is not None and batch.pooled is not None:
             pooled = pooled.to(batch.pooled).expand_as(batch.pooled)
         return replace(
             batch,
             text=text.to(batch.text).expand_as(batch.text),
             subject=subject.to(batch.subject).expand_as(batch.subject),
+            # no words are one subject's rather than another's
+            subjects=None if batch.subjects is None else torch.ones_like(batch.subjects),
             prompts=[""] * len(batch),
             pooled=pooled,
             latents=None,

@@ -16,7 +16,8 @@ KINDS = ("dilate", "erode", "shift", "drop", "boxes")
 """Ways in which masks are imprecise, see `maskvid.masks.perturb`."""
 STRENGTHS = 5
 ROUGHNESS = {"exact": None, "soft": 0.0, "drawn": 0.4, "rough": 0.6, "box": 1.0}
-"""How rough masks of each `mask_precision` are taken to be; None: not at all, and they are read as exact ones."""
+"""How rough masks of each `mask_precision` are taken to be, from the best on; None: not at all, they are read as exact
+ones."""
 FIRST_FRAMES = ("given", "text_to_image", "controlnet")
 PICTURES = ("filled", "edge", "scribble")
 """How a ControlNet is shown a mask, see `maskvid.model.control`."""

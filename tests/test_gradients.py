@@ -16,6 +16,7 @@ from tests.runs import configure
 
 FRAMES, HEIGHT, WIDTH = 3, 8, 12
 OTHERS = {
+    "layers": ["all"],
     "rank": ["null", "3"],
     "first_frame": ["denoised", "denoised,first_frame_input=false"],
     "reference": REFERENCES,

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from maskvid.clip import ClipBatch
 from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.pipeline import MaskVidPipeline
@@ -12,6 +13,10 @@ from maskvid.train import train
 from tests.runs import configure, configure_generate
 
 BASELINES = ["lamp", "tune_a_video", "text2video_zero"]
+
+
+def clips_of(masks):
+    return ClipBatch(["a", "b"], masks, torch.zeros(2, 1, 4), torch.ones(2, 1), None, None, ["", ""])
 
 
 @pytest.mark.parametrize("method", BASELINES)
@@ -43,7 +48,7 @@ def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, 
     train(configure(overrides, f"run_dir={tmp_path}", "method=lamp", "trainer.max_steps=1"))
     pipe = MaskVidPipeline.from_pretrained(tmp_path)
     data_free = torch.zeros(2, 4, 8, 12)
-    batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
+    batch = clips_of(torch.zeros(2, 64, 1, 32, 48))
     noise = pipe.start(batch, data_free)
     assert noise[:, 1:].var().item() == pytest.approx(0.2**2 + 0.8**2, rel=0.03)
     assert noise[:, :1].var().item() == pytest.approx(1, rel=0.15)
@@ -52,7 +57,7 @@ def test_lamp_samples_with_its_own_noise_and_trains_with_independent(overrides, 
 def test_frames_share_more_noise_in_sampling_than_in_training(overrides, tmp_path):
     train(configure(overrides, f"run_dir={tmp_path}", "method.trained=false", "data.validation=null"))
     pipe = MaskVidPipeline.from_pretrained(tmp_path)
-    batch = type("Clips", (), {"masks": torch.zeros(2, 64, 1, 32, 48), "ids": ["a", "b"]})()
+    batch = clips_of(torch.zeros(2, 64, 1, 32, 48))
     for alpha, wanted in ((0.9, 0.9), (None, 0.2)):
         pipe.noise.sampling_alpha = alpha
         noise = pipe.start(batch, torch.zeros(2, 4, 8, 12)).double()

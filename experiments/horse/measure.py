@@ -24,7 +24,7 @@ from maskvid.model import Backbone
 
 HERE = Path(__file__).parent
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
-UNTUNED = ("method=first_frame", "method.unet.reference=first", "method.trained=false")
+UNTUNED = ("method=first_frame", "method.unet.layers=all", "method.unet.reference=first", "method.trained=false")
 
 
 def references() -> dict[str, dict[str, float]]:

@@ -23,6 +23,7 @@ def masks_given(
     width: int,
     *,
     max_foreground: float = MAX_FOREGROUND,
+    subjects: int = 1,
 ) -> torch.Tensor:
     """Bring masks to a video's length and size.
 
@@ -34,9 +35,10 @@ def masks_given(
         height: Rows in pixels.
         width: Columns in pixels.
         max_foreground: Mean foreground share above which they are taken for inverted.
+        subjects: Of the prompt; of several each has its own, an array or tensor (f, subjects, h, w).
 
     Returns:
-        float32 (num_frames, 1, height, width) in [0, 1].
+        float32 (num_frames, subjects, height, width) in [0, 1].
 
     Raises:
         UserError: They are none of these, too few, empty or inverted.
@@ -48,6 +50,18 @@ def masks_given(
         >>> masks_given(box, 4, 32, 48).shape
         torch.Size([4, 1, 32, 48])
     """
+    if subjects > 1:
+        if not isinstance(masks, (np.ndarray, torch.Tensor)) or masks.ndim != 4 or masks.shape[1] != subjects:
+            shape = tuple(getattr(masks, "shape", ())) or type(masks).__name__
+            raise UserError(
+                f"masks: {shape} for the {subjects} subjects that the prompt marks; give a mask for each, an array "
+                f"(f, {subjects}, h, w), or mark one subject."
+            )
+        each = [
+            masks_given(masks[:, index], num_frames, height, width, max_foreground=max_foreground)
+            for index in range(subjects)
+        ]
+        return torch.cat(each, 1)
     pictures = _stacked(masks)
     if len(pictures) == 1:
         pictures = np.repeat(pictures, num_frames, axis=0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ import torch
 from maskvid.errors import UserError
 from maskvid.files import expanded
 from maskvid.masks.faults import mask_faults
+from maskvid.masks.objects import objects_in
 from maskvid.masks.read import count_masks, iter_masks, mask_times
 from maskvid.media.pictures import IMAGE_SUFFIXES
 from maskvid.media.resample import pick
@@ -27,6 +30,7 @@ def read_masks(
     clock: np.ndarray | None = None,
     mask_fps: float | None = None,
     max_foreground: float = MAX_FOREGROUND,
+    objects: Collection[int] | None = None,
 ) -> torch.Tensor:
     """Read the masks of a video, from whatever `iter_masks` reads.
 
@@ -43,6 +47,7 @@ def read_masks(
             frames belong to its frames, and masks that do not say their rate must be as many.
         mask_fps: Frames a second of the masks, where they do not say or another speed is wanted.
         max_foreground: See `mask_faults`.
+        objects: See `iter_masks`.
 
     Returns:
         float32 (f, 1, height, width) in [0, 1], 1 is foreground.
@@ -78,11 +83,47 @@ def read_masks(
             )
         if covered(at, times) < len(times) or len(times) < count:
             warnings.warn(f"masks={path} has {count} frames; those beyond the video's are not used", stacklevel=2)
-    stack = pick(iter_masks(path), chosen, height, width)
+    stack = pick(iter_masks(path, objects=objects), chosen, height, width)
     faults = mask_faults(stack, max_foreground=max_foreground)
     if faults:
-        raise UserError(f"masks={path}: " + "; ".join(faults))
+        which = "" if objects is None else f" (object {', '.join(map(str, objects))})"
+        raise UserError(f"masks={path}{which}: " + "; ".join(faults))
     return to_float(stack)
+
+
+def read_subjects(
+    masks: str | Path | Sequence[str | Path], count: int, at: np.ndarray, height: int, width: int, **options: Any
+) -> torch.Tensor:
+    """Read a mask for each subject of a prompt.
+
+    Args:
+        masks: One source that holds as many objects, in the order of the subjects; or a source for each subject.
+        count: Subjects; of one all objects are the foreground.
+        at: See `read_masks`.
+        height: Rows in pixels.
+        width: Columns in pixels.
+        options: See `read_masks`.
+
+    Returns:
+        float32 (f, count, height, width) in [0, 1]; (f, 1, height, width) of one subject.
+
+    Raises:
+        UserError: There are more or fewer objects than subjects, or see `read_masks`.
+    """
+    sources: list[tuple[str | Path, list[int] | None]]
+    if isinstance(masks, (str, Path)):
+        numbers = objects_in(expanded(masks)) if count > 1 else []
+        sources = [(masks, [number]) for number in numbers] or [(masks, None)]
+    else:
+        sources = [(path, None) for path in masks]
+    if count > 1 and len(sources) != count:
+        raise UserError(
+            f"masks={masks}: the prompt marks {count} subjects, and the masks are of {len(sources)}; give a mask for "
+            "each, in the prompt's order: objects of an npz (f, k, h, w), of indexed pictures or of a drawing, or "
+            "a list of files, masks=[A,B]; or mark one subject."
+        )
+    read = [read_masks(path, at, height, width, objects=objects, **options) for path, objects in sources]
+    return torch.cat(read, 1) if count > 1 else torch.stack(read).amax(0)
 
 
 def to_float(masks: np.ndarray) -> torch.Tensor:

@@ -158,11 +158,12 @@ def write_sidecars(path: Path, prompt: str, masks: torch.Tensor, fps: float) -> 
 
     Args:
         path: Of the video.
-        prompt: With the subject in brackets.
-        masks: float (f, 1, h, w) in [0, 1], at the size the model worked at.
+        prompt: With the subjects in brackets.
+        masks: float (f, k, h, w) in [0, 1] of k subjects, at the size the model worked at.
         fps: Frames a second, kept beside the masks.
     """
-    write_mask_array(path.with_suffix(".mask.npz"), masks[:, 0].mul(255).round().to(torch.uint8).cpu().numpy(), fps)
+    levels = masks.mul(255).round().to(torch.uint8).cpu().numpy()
+    write_mask_array(path.with_suffix(".mask.npz"), levels[:, 0] if levels.shape[1] == 1 else levels, fps)
     with atomic_write(path.with_suffix(".txt")) as temporary:
         temporary.write_text(prompt + "\n")
 

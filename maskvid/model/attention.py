@@ -1,7 +1,7 @@
 """Mask-guided attention: spatio-temporal self-attention and mask cross-attention as diffusers attention processors.
 
-Both are steered by a bias of rank one on the attention logits, folded into one further channel of queries and keys,
-so that no tokens x tokens bias is ever stored and the fused attention kernels still apply.
+Both are steered by a bias on the attention logits whose rank is the number of subjects, folded into as many further
+channels of queries and keys, so that no tokens x tokens bias is ever stored and fused attention kernels still apply.
 
 Where frame 0 is the clean reference it is never altered: it keeps the 2-D model's own weights and sees no bias, so its
 output equals the 2-D U-Net's before, during and after tuning. Methods without a clean frame steer every frame.
@@ -35,8 +35,8 @@ def guided_attention(
         query: (b, heads, p, d).
         key: (b, heads, q, d).
         value: (b, heads, q, d).
-        row: (b, heads, p), the bias' factor over queries, in logits.
-        column: (b, q), its factor over keys.
+        row: (b, heads, p, k), the bias' factor over queries, in logits.
+        column: (b, q, k), its factor over keys.
 
     Returns:
         (b, heads, p, d).
@@ -44,12 +44,13 @@ def guided_attention(
     scale = query.shape[-1] ** -0.5
     if row is None or column is None:
         return F.scaled_dot_product_attention(query, key, value)
-    depth = query.shape[-1]
-    # Seven channels of zeros beside the one that carries the bias: fused kernels want depths in multiples of eight,
-    # and equal depths of key and value.
-    query = F.pad(torch.cat([query, (row / scale).unsqueeze(-1).to(query.dtype)], -1), (0, 7))
-    key = F.pad(torch.cat([key, column[:, None, :, None].expand(*key.shape[:-1], 1).to(key.dtype)], -1), (0, 7))
-    return F.scaled_dot_product_attention(query, key, F.pad(value, (0, 8)), scale=scale)[..., :depth]
+    depth, rank = query.shape[-1], row.shape[-1]
+    # Channels of zeros beside those that carry the bias: fused kernels want depths in multiples of eight, and equal
+    # depths of key and value.
+    zeros = -rank % 8
+    query = F.pad(torch.cat([query, (row / scale).to(query.dtype)], -1), (0, zeros))
+    key = F.pad(torch.cat([key, column[:, None].expand(*key.shape[:-1], rank).to(key.dtype)], -1), (0, zeros))
+    return F.scaled_dot_product_attention(query, key, F.pad(value, (0, rank + zeros)), scale=scale)[..., :depth]
 
 
 def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
@@ -64,11 +65,6 @@ def _join(x: torch.Tensor) -> torch.Tensor:
 
 def _project_out(attn: Attention, hidden_states: torch.Tensor) -> torch.Tensor:
     return attn.to_out[1](attn.to_out[0](hidden_states))
-
-
-def _foreground_sign(masks: torch.Tensor) -> torch.Tensor:
-    """Masks in [0, 1] -> +1 at the foreground, -1 at the background."""
-    return 2 * masks - 1
 
 
 def _itself(x: torch.Tensor) -> torch.Tensor:
@@ -112,8 +108,9 @@ class SelfAttentionProcessor:
     Queries come from frame i, keys and values from the reference frames, projected once. The first frame alone, as in
     LAMP, takes from a noisy frame what the 2-D model has learnt to look at, itself: on the miniature the tuning loss
     was a quarter lower with `first_self` than with `first`, at the same steps and noise. Logits get
-    lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)). Softmax does not see what is
-    constant over keys, and A differs from (2 m_i(p) - 1) m_r(q) by just that: one further channel is enough.
+    lambda_h * A(p, q) with region agreement A = m_i(p) m_r(q) + (1 - m_i(p)) (1 - m_r(q)), of several subjects object
+    by object. Softmax does not see what is constant over keys, and A differs from (2 m_i(p) - 1) m_r(q) by just that:
+    one further channel for each subject is enough, see `Regions`.
 
     Args:
         steering: The layer's trained part.
@@ -140,19 +137,19 @@ class SelfAttentionProcessor:
         b = keys.shape[0]
         states = hidden_states.unflatten(0, (-1, f))[:, start:]
         query = project(self.steering.to_q, states, own_queries[:, start:])
-        masks = self.guide.mask_tokens.get(n)
+        regions = self.guide.regions.get(n)
+        rows = columns = None
         if self.reference == "first":
-            query_masks = None if masks is None else masks[:, start:].flatten(1)
-            key_masks = None if masks is None else masks[:, 0]
-            out = self._attend(attn, query.flatten(1, 2), keys[:, 0], values[:, 0], query_masks, key_masks)
+            if regions is not None:
+                rows, columns = regions.agreement[:, start:].flatten(1, 2), regions.masks[:, 0]
+            out = self._attend(attn, query.flatten(1, 2), keys[:, 0], values[:, 0], rows, columns)
         else:
-            pick = {"self": _itself, "first_self": _first_and_itself, "first_previous": _first_and_previous}[
-                self.reference
-            ]
-            query_masks = None if masks is None else masks[:, start:].flatten(0, 1)
-            key_masks = None if masks is None else pick(masks)[:, start:].flatten(0, 1)
+            pick = PICKS[self.reference]
+            if regions is not None:
+                rows = regions.agreement[:, start:].flatten(0, 1)
+                columns = pick(regions.masks)[:, start:].flatten(0, 1)
             key, value = (pick(x)[:, start:].flatten(0, 1) for x in (keys, values))
-            out = self._attend(attn, query.flatten(0, 1), key, value, query_masks, key_masks)
+            out = self._attend(attn, query.flatten(0, 1), key, value, rows, columns)
         out = out.reshape(b, f - start, n, -1)
         if start:
             out_first = self._attend(attn, own_queries[:, 0], keys[:, 0], values[:, 0])
@@ -165,15 +162,15 @@ class SelfAttentionProcessor:
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        query_masks: torch.Tensor | None = None,
-        key_masks: torch.Tensor | None = None,
+        rows: torch.Tensor | None = None,
+        columns: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(b, p, c) of (b, q, c), biased by region agreement where masks (b, p) and (b, q) are given."""
+        """(b, p, c) of (b, q, c), biased by region agreement where its factors (b, p, k) and (b, q, k) are given."""
         row = None
-        if query_masks is not None and self.steering.strength is not None:
-            row = self.steering.strength.view(1, -1, 1) * _foreground_sign(query_masks).unsqueeze(1)
+        if rows is not None and self.steering.strength is not None:
+            row = self.steering.strength.view(1, -1, 1, 1) * rows.unsqueeze(1)
         query, key, value = (_heads(x, attn.heads) for x in (query, key, value))
-        return _join(guided_attention(query, key, value, row=row, column=key_masks))
+        return _join(guided_attention(query, key, value, row=row, column=columns))
 
 
 class CrossSteering(nn.Module):
@@ -210,7 +207,7 @@ class CrossAttentionProcessor:
     """Mask cross-attention: the subject's words bind to the foreground (our interpretation of the paper's module).
 
     Logits get gamma_h * s(j) * (2 m(p) - 1) over subject tokens j, and a residual branch g * m(p) * Attn(q, K(s), V(s))
-    with a zero gate g is added at the foreground.
+    with a zero gate g is added at the foreground; of several subjects each binds to its own mask.
 
     Args:
         steering: The layer's trained part.
@@ -237,8 +234,8 @@ class CrossAttentionProcessor:
         f, n, start = self.guide.num_frames, hidden_states.shape[1], self.guide.first_steered
         if f is None or f == 1:
             return _project_out(attn, _join(guided_attention(query, key, value)))
-        masks, subject = self.guide.mask_tokens.get(n), self.guide.subject
-        if self.steering.to_q is None and (masks is None or subject is None):
+        regions, subjects = self.guide.regions.get(n), self.guide.subjects
+        if self.steering.to_q is None and (regions is None or subjects is None):
             return _project_out(attn, _join(guided_attention(query, key, value)))
         query, key, value, text = (x.unflatten(0, (-1, f)) for x in (query, key, value, text))
         first = _join(guided_attention(query[:, 0], key[:, 0], value[:, 0])).unsqueeze(1) if start else None
@@ -246,11 +243,11 @@ class CrossAttentionProcessor:
         if self.steering.to_q is not None:
             states = hidden_states.unflatten(0, (-1, f))[:, start:].flatten(0, 1)
             query = _heads(project(self.steering.to_q, states, _join(query)), attn.heads)
-        if masks is None or subject is None:
+        if regions is None or subjects is None:
             out = _join(guided_attention(query, key, value))
         else:
-            tokens = subject.repeat_interleave(f - start, 0)
-            out = self._steered(query, key, value, text, masks[:, start:].flatten(0, 1), tokens)
+            tokens = subjects.repeat_interleave(f - start, 0)
+            out = self._steered(query, key, value, text, regions.masks[:, start:].flatten(0, 1), tokens)
         out = out.unflatten(0, (-1, f - start)).to(hidden_states.dtype)
         return _project_out(attn, (out if first is None else torch.cat([first, out], 1)).flatten(0, 1))
 
@@ -261,21 +258,22 @@ class CrossAttentionProcessor:
         value: torch.Tensor,
         text: torch.Tensor,
         masks: torch.Tensor,
-        subject: torch.Tensor,
+        subjects: torch.Tensor,
     ) -> torch.Tensor:
-        """Attention of the steered frames, folded into the batch; masks (b f, n), subject (b f, tokens)."""
+        """Attention of the steered frames, folded into the batch; masks (b f, n, k), subjects (b f, tokens, k)."""
         steering = self.steering
         row = None
         if steering.strength is not None:
-            row = steering.strength.view(1, -1, 1) * _foreground_sign(masks).unsqueeze(1)
-        out = _join(guided_attention(query, key, value, row=row, column=subject))
+            row = steering.strength.view(1, -1, 1, 1) * (2 * masks - 1).unsqueeze(1)
+        out = _join(guided_attention(query, key, value, row=row, column=subjects))
         if steering.to_k is not None and steering.to_v is not None and steering.gate is not None:
             key, value = (
                 _heads(project(to, text, _join(frozen)), query.shape[1])
                 for to, frozen in ((steering.to_k, key), (steering.to_v, value))
             )
-            ones = torch.ones_like(query[..., 0])
-            others = (subject - 1) * 1e4  # keeps tokens outside the subject out of the softmax
-            branch = _join(guided_attention(query, key, value, row=ones, column=others))
-            out = out + steering.gate * masks.unsqueeze(-1).to(out.dtype) * branch
+            ones = torch.ones_like(query[..., :1])
+            for mask, subject in zip(masks.split(1, -1), subjects.split(1, -1), strict=True):
+                others = (subject - 1) * 1e4  # keeps tokens outside the subject out of the softmax
+                branch = _join(guided_attention(query, key, value, row=ones, column=others))
+                out = out + steering.gate * mask.to(out.dtype) * branch
         return out

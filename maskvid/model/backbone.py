@@ -6,6 +6,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from maskvid.model.known_words import read_known_words, warn_of_unknown
 from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, predicting, resolve
 from maskvid.model.lora import add_lora
 from maskvid.model.sd_class import refuse_unlike
-from maskvid.model.subject_tokens import cut_text, mark_subject, subject_faults
+from maskvid.model.subject_tokens import cut_text, mark_subject, mark_subjects, subject_faults
 from maskvid.prompt import Prompt
 from maskvid.weights_folder import refuse_broken
 
@@ -294,6 +295,15 @@ class Backbone:
                 pooled[empty] = 0
         marks = torch.stack([mark_subject(self.pipeline.tokenizer, prompt) for prompt in prompts])
         return text, marks.to(device), pooled
+
+    def subjects(self, prompt: Prompt) -> torch.Tensor:
+        """Marks (k, n) in {0, 1} over the tokens of a prompt, for each of its k subjects."""
+        return mark_subjects(self.pipeline.tokenizer, prompt).to(place_of(self.pipeline.text_encoder))
+
+    @cached_property
+    def no_prompt(self) -> Embedded:
+        """The empty prompt, embedded once."""
+        return self.encode_text([Prompt("")])
 
     def prompt_faults(self, prompt: Prompt) -> list[str]:
         """What is wrong with a prompt, in words: a subject that the tokenizer does not reach."""

@@ -11,7 +11,7 @@ from maskvid.model.roles import Role
 
 
 class FirstFrameInput(nn.Module):
-    """A zero-started convolution from the first frame's latents to the features behind `conv_in` (ours).
+    """A zero-started convolution from the first frame's latents to features at their own size (ours).
 
     Attention finds in the first frame what looks alike; this tells each place what stood there, so that a background
     which does not move need not be found again. The latents are given three times: whole; masked to the first frame's
@@ -20,7 +20,7 @@ class FirstFrameInput(nn.Module):
 
     Args:
         latent_channels: Channels of the latents.
-        channels: Output channels of `conv_in`.
+        channels: Of the features.
     """
 
     role = Role.GUIDE
@@ -34,11 +34,11 @@ class FirstFrameInput(nn.Module):
     def forward(
         self, first_frame: torch.Tensor, masks: torch.Tensor | None, num_frames: int, *, rough: bool = False
     ) -> torch.Tensor:
-        """What to add to `conv_in`'s output.
+        """What to add to the features.
 
         Args:
             first_frame: (b, c, h, w), clean latents.
-            masks: (b, f, 1, H, W) in [0, 1], or None: then all of the picture counts as background.
+            masks: (b, f, k, H, W) in [0, 1], one for each subject, or None: then all of the picture is background.
             num_frames: f.
             rough: Whether the masks are.
 
@@ -49,7 +49,7 @@ class FirstFrameInput(nn.Module):
         background, brought = first_frame, first_frame.unsqueeze(1).expand(-1, later, -1, -1, -1)
         if masks is not None:
             h, w = first_frame.shape[-2:]
-            background = first_frame * (1 - F.adaptive_avg_pool2d(masks[:, 0], (h, w)))
+            background = first_frame * (1 - F.adaptive_avg_pool2d(masks[:, 0].amax(1, keepdim=True), (h, w)))
             brought = recomposed(first_frame, masks, rough=rough)
         standing = torch.cat([first_frame, background], 1).unsqueeze(1).expand(-1, later, -1, -1, -1)
         features = self.conv(torch.cat([standing, brought], 2).flatten(0, 1)).unflatten(0, (b, later))

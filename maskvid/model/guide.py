@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn import functional as F
 
 from maskvid.clip import softened
+from maskvid.model.regions import Regions, parted, regions_of
 
 
 @dataclass
@@ -19,14 +19,13 @@ class Guide:
     Attributes:
         num_frames: f, or None while the U-Net is used as the plain 2-D model.
         masks: (b, f, 1, H, W) in [0, 1], drawn in as far as they are rough, or None when no mask steers.
-        outlines: The same as they were given.
+        outlines: (b, f, k, H, W) as they were given, one for each of k subjects.
         rough: Whether the encoders for rough masks read them.
-        mask_tokens: for each attention grid, keyed by its number of tokens n: masks of shape (b, f, n), averaged over
-            the area that a token covers, 1 = foreground. Empty when no mask steers.
+        regions: For each attention grid, by its number of tokens. Empty when no mask steers.
         first_frame: (b, c, h, w), the latents of frame 0, or None.
         first_steered: Index of the first frame that the steering alters: 1 where frame 0 is the clean reference, which
             keeps the 2-D model's own weights, 0 where all frames are denoised alike.
-        subject: (b, tokens), 1 at the prompt's tokens that name the foreground, or None.
+        subjects: (b, tokens, k), 1 at the prompt's tokens that name each subject, or None.
         words: (b, d), the mean of the subject's hidden states, or None: what temporal layers hear of the prompt.
     """
 
@@ -34,10 +33,10 @@ class Guide:
     masks: torch.Tensor | None = None
     outlines: torch.Tensor | None = None
     rough: bool = False
-    mask_tokens: dict[int, torch.Tensor] = field(default_factory=dict)
+    regions: dict[int, Regions] = field(default_factory=dict)
     first_frame: torch.Tensor | None = None
     first_steered: int = 1
-    subject: torch.Tensor | None = None
+    subjects: torch.Tensor | None = None
     words: torch.Tensor | None = None
 
     def set(
@@ -47,6 +46,8 @@ class Guide:
         subject: torch.Tensor | None,
         text: torch.Tensor | None = None,
         roughness: torch.Tensor | None = None,
+        objects: torch.Tensor | None = None,
+        subjects: torch.Tensor | None = None,
     ) -> None:
         """Describe the next forward pass.
 
@@ -56,42 +57,26 @@ class Guide:
             subject: (b, tokens) in {0, 1} with a one in each row, or None; see `Backbone.encode_text`.
             text: (b, tokens, d), the prompts' hidden states.
             roughness: (b,) in [0, 1] of rough masks, None for exact ones.
+            objects: (b, f, k, H, W), of which `masks` is the union, where there are several subjects.
+            subjects: (b, k, tokens) with them, each subject's own words.
         """
-        self.num_frames, self.outlines, self.first_frame = latents.shape[1], masks, latents[:, 0]
-        self.rough = roughness is not None
-        if masks is not None and roughness is not None:
-            masks = softened(masks, roughness)
-        self.masks = masks
-        self.mask_tokens = {} if masks is None else token_masks(masks, (latents.shape[-2], latents.shape[-1]))
-        self.subject = self.words = None
+        self.num_frames, self.first_frame, self.rough = latents.shape[1], latents[:, 0], roughness is not None
+        self.outlines = masks if objects is None else objects
+        self.masks, self.regions = None, {}
+        if self.outlines is not None:
+            self.masks = parted(self.outlines)
+            if roughness is not None:
+                self.masks = softened(self.masks, roughness)
+            self.regions = regions_of(self.outlines, (latents.shape[-2], latents.shape[-1]), roughness)
+        self.subjects = self.words = None
         if subject is not None:
-            self.subject = subject
+            self.subjects = subject.unsqueeze(-1) if subjects is None else subjects.transpose(1, 2)
             if text is not None:
-                weights = (self.subject / self.subject.sum(1, keepdim=True)).to(text)
+                weights = (subject / subject.sum(1, keepdim=True)).to(text)
                 self.words = torch.einsum("bn,bnd->bd", weights, text)
 
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames = self.masks = self.outlines = self.first_frame = self.subject = self.words = None
+        self.num_frames = self.masks = self.outlines = self.first_frame = self.subjects = self.words = None
         self.rough = False
-        self.mask_tokens = {}
-
-
-def token_masks(masks: torch.Tensor, latent_size: tuple[int, int]) -> dict[int, torch.Tensor]:
-    """Average masks to every attention grid of a U-Net.
-
-    Args:
-        masks: (b, f, 1, H, W).
-        latent_size: (h, w) of the latents; stride-2 convolutions halve it, rounding up.
-
-    Returns:
-        {n: (b, f, n)} for the n = h * w of each level.
-    """
-    b, f = masks.shape[:2]
-    flat = masks.reshape(b * f, 1, *masks.shape[-2:])
-    grids = {}
-    h, w = latent_size
-    while h * w > 1:
-        grids[h * w] = F.adaptive_avg_pool2d(flat, (h, w)).reshape(b, f, h * w)
-        h, w = (h + 1) // 2, (w + 1) // 2
-    return grids
+        self.regions = {}

@@ -36,8 +36,9 @@ ROUGH = "rough-"
 class InflatedUNet(nn.Module):
     """A frozen `UNet2DConditionModel` with trained steering beside it.
 
-    Nothing of the U-Net is altered: attention processors are set, and forward hooks add the mask input behind
-    `conv_in` and the temporal layers behind each spatial transformer. Every trained weight lives in `steering`, so
+    Nothing of the U-Net is altered: attention processors are set, and forward hooks add the mask input where the way up
+    reaches the latents' own size (or behind `conv_in`, see `Parts.layers`) and the temporal layers behind each spatial
+    transformer. Every trained weight lives in `steering`, so
     the adapter file is `steering.state_dict()`, and `plain()` gives the 2-D model back.
 
     With `first_frame: clean`, frame 0 is the clean reference. No trained weight touches it: its output equals the 2-D
@@ -78,6 +79,9 @@ class InflatedUNet(nn.Module):
         self._hooks: list[RemovableHandle] = []
         processors: dict[str, Any] = {}
         for name, attn in _attentions(unet):
+            if not _steered(name, has):
+                processors[f"{name}.processor"] = attn.processor
+                continue
             key = name.replace(".", "-")
             layer: SelfSteering | CrossSteering
             if name.endswith("attn1"):
@@ -92,15 +96,15 @@ class InflatedUNet(nn.Module):
                 )  # fmt: skip
                 processors[f"{name}.processor"] = CrossAttentionProcessor(layer, self.guide)
         unet.set_attn_processor(processors)
+        entry: Any = unet.conv_in if has.layers == "all" else unet.up_blocks[-1].resnets[0]
         if has.mask_input:
-            encoders = self._mask_inputs("mask_input", unet.conv_in.out_channels, vae_scale_factor, has, rough_masks)
-            self._hook(unet.conv_in, _Hook(self.guide, encoders, None))
+            encoders = self._mask_inputs("mask_input", entry.out_channels, vae_scale_factor, has, rough_masks)
+            self._hook(entry, _Hook(self.guide, encoders, None))
         if has.first_frame_input:
-            channels = unet.config.in_channels, unet.conv_in.out_channels
-            first = self._new("first_frame_input", FirstFrameInput, *channels)
-            self._hook(unet.conv_in, _FirstFrameHook(self.guide, first))
+            first = self._new("first_frame_input", FirstFrameInput, unet.config.in_channels, entry.out_channels)
+            self._hook(entry, _FirstFrameHook(self.guide, first))
         for name, block in unet.named_modules():
-            if isinstance(block, Transformer2DModel):
+            if isinstance(block, Transformer2DModel) and _steered(name, has):
                 channels, key = block.config.in_channels, name.replace(".", "-")
                 encoders, temporal_layer = [], None
                 if has.mask_pyramid:
@@ -119,10 +123,14 @@ class InflatedUNet(nn.Module):
                 self._hook(block, _Hook(self.guide, encoders, temporal_layer))
         if has.temporal_conv == "full":
             for name, conv in peers.convolutions(unet).items():
+                if not _steered(name, has):
+                    continue
                 companion = self._new(f"conv-{name.replace('.', '-')}", peers.ConvOverFrames, conv.out_channels)
                 self._hook(conv, _PeerHook(self.guide, companion))
         if has.temporal_attention == "full":
             for name, inner in peers.transformer_blocks(unet).items():
+                if not _steered(name, has):
+                    continue
                 over_frames = self._new(f"temporal-{name.replace('.', '-')}", peers.FullTemporalAttention, inner)
                 self._hook(inner, _PeerHook(self.guide, over_frames))
         self.sees_masks = has.sees_masks
@@ -179,6 +187,8 @@ class InflatedUNet(nn.Module):
         clean_frames: int | None = None,
         control: Control | None = None,
         roughness: torch.Tensor | None = None,
+        objects: torch.Tensor | None = None,
+        subjects: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Predict noise (or velocity) for a clip.
 
@@ -192,6 +202,8 @@ class InflatedUNet(nn.Module):
             clean_frames: Frames at the front that are clean; None for those of the method. A continued video has more.
             control: A ControlNet's say on a single frame, which the steering does not reach, see `Backbone.control`.
             roughness: (b,) in [0, 1] of masks that the encoders for rough masks read; None for exact ones.
+            objects: (b, f, k, H, W), the masks of k subjects, of which `masks` is the union; None where there is one.
+            subjects: (b, k, n) with them, 1 at each subject's own tokens.
 
         Returns:
             (b, f, c, h, w); for a clean frame 0 it is the 2-D model's and is not meant to be used.
@@ -202,7 +214,7 @@ class InflatedUNet(nn.Module):
                 f"masks of size {tuple(masks.shape[-2:])} for latents of size {(h, w)}: "
                 f"give masks at {self.vae_scale_factor} times the latents' size."
             )
-        self.guide.set(latents, masks, subject, text, roughness)
+        self.guide.set(latents, masks, subject, text, roughness, objects, subjects)
         levels = timesteps[:, None].repeat(1, f)
         levels[:, : self.clean_frames if clean_frames is None else clean_frames] = 0
         added = None
@@ -290,7 +302,7 @@ class _PeerHook:
 
 
 class _FirstFrameHook:
-    """Adds the first frame to what `conv_in` returns."""
+    """Adds the first frame to what a module returns."""
 
     def __init__(self, guide: Guide, layer: FirstFrameInput) -> None:
         self.guide, self.layer = guide, layer
@@ -301,6 +313,11 @@ class _FirstFrameHook:
             return None
         added = self.layer(guide.first_frame, guide.outlines, guide.num_frames, rough=guide.rough)
         return out + added.to(out.dtype)
+
+
+def _steered(name: str, has: Parts) -> bool:
+    """Whether a layer of the U-Net is steered."""
+    return has.layers == "all" or not name.startswith(("conv_in", "down_blocks"))
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

@@ -20,10 +20,10 @@ After 200 steps on the horse (400 examples) the third is at 0.96 of the first, t
 class MaskInput(nn.Module):
     """Zero-started convolutions from the masks to a feature map of the U-Net (ours).
 
-    Behind `conv_in`, `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution (16 channels at factor 4,
-    64 at 8), and since convolution is linear, adding to `conv_in`'s output is the same as giving it further input
-    channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the frame's own
-    mask the first frame's is given, which says what the clean frame shows where.
+    At the latents' own size `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution (16 channels at
+    factor 4, 64 at 8); since convolution is linear, adding to a convolution's output is the same as giving it further
+    input channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the frame's
+    own mask the first frame's is given, which says what the clean frame shows where.
 
     A few clips show few shapes, and beyond them convolutions go anywhere: for an elephant that stands still, and whose
     solid body no horse has, features grew to six times what tuning had ever seen, and the picture burst. So tuning

@@ -67,7 +67,8 @@ def recomposed(first_frame: torch.Tensor, masks: torch.Tensor, *, rough: bool = 
 
     Args:
         first_frame: (b, c, h, w), clean latents.
-        masks: (b, f, 1, H, W) in [0, 1].
+        masks: (b, f, k, H, W) in [0, 1], of k subjects, each of which moves by itself; where they overlap the last is
+            in front.
         rough: Whether the foreground may reach beyond its mask, so that more around it is taken for neither.
 
     Returns:
@@ -77,19 +78,20 @@ def recomposed(first_frame: torch.Tensor, masks: torch.Tensor, *, rough: bool = 
     h, w = first_frame.shape[-2:]
     small = F.adaptive_avg_pool2d(masks.flatten(0, 1), (h, w)).unflatten(0, (b, f)).to(first_frame)
     # cells that show some of both are of neither, and those beside the foreground have a trace of it
-    coat = spread(first_frame, small[:, 0].square())
     margin = 2 if rough else 1
-    near = F.max_pool2d(small[:, 0], 2 * margin + 1, 1, margin)
-    ground = spread(first_frame, (1 - 4 * near).clamp_min(0)).unsqueeze(1)
-    centres, spreads = moments(small)
-    source = brought(grid_points(h, w, small), centres, spreads)[:, 1:]
-    grid = 2 * source.flip(-1) * source.new_tensor([h / w, 1.0]) - 1  # columns first, from -1 to 1
-    moved = F.grid_sample(
-        coat.repeat_interleave(f - 1, 0), grid.flatten(0, 1).unflatten(1, (h, w)), padding_mode="border",
-        align_corners=False,
-    ).unflatten(0, (b, f - 1))  # fmt: skip
-    shown = small[:, :1].amax((-2, -1), keepdim=True) >= 0.5  # else the first frame has no coat to give
-    return torch.lerp(ground.expand_as(moved), moved, small[:, 1:] * shown)
+    near = F.max_pool2d(small[:, 0].amax(1, keepdim=True), 2 * margin + 1, 1, margin)
+    made = spread(first_frame, (1 - 4 * near).clamp_min(0)).unsqueeze(1).expand(-1, f - 1, -1, -1, -1)
+    for own in small.split(1, 2):
+        coat = spread(first_frame, own[:, 0].square())
+        source = brought(grid_points(h, w, own), *moments(own))[:, 1:]
+        grid = 2 * source.flip(-1) * source.new_tensor([h / w, 1.0]) - 1  # columns first, from -1 to 1
+        moved = F.grid_sample(
+            coat.repeat_interleave(f - 1, 0), grid.flatten(0, 1).unflatten(1, (h, w)), padding_mode="border",
+            align_corners=False,
+        ).unflatten(0, (b, f - 1))  # fmt: skip
+        shown = own[:, :1].amax((-2, -1), keepdim=True) >= 0.5  # else the first frame has no coat to give
+        made = torch.lerp(made, moved, own[:, 1:] * shown)
+    return made
 
 
 def spread(picture: torch.Tensor, region: torch.Tensor) -> torch.Tensor:

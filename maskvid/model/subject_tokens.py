@@ -20,12 +20,18 @@ def mark_subject(tokenizer: Any, prompt: Prompt) -> torch.Tensor:
         tokenizer: Fast tokenizer of transformers.
         prompt: Text and subject.
     """
-    offsets = _offsets(tokenizer, prompt.text)
     if prompt.subject is None:
-        return torch.ones(len(offsets))
-    first, last = prompt.subject
+        return torch.ones(len(_offsets(tokenizer, prompt.text)))
+    return mark_subjects(tokenizer, prompt).amax(0)
+
+
+def mark_subjects(tokenizer: Any, prompt: Prompt) -> torch.Tensor:
+    """Marks (k, n) in {0, 1} over a prompt's n padded tokens, for each of its k subjects."""
+    offsets = _offsets(tokenizer, prompt.text)
     # special tokens have no characters; a token that holds a part of the subject's last word belongs to it
-    return torch.tensor([float(max(start, first) < min(end, last)) for start, end in offsets])
+    return torch.tensor([
+        [float(max(start, first) < min(end, last)) for start, end in offsets] for first, last in prompt.subjects
+    ])  # fmt: skip
 
 
 def cut_text(tokenizer: Any, text: str) -> str:
@@ -36,13 +42,13 @@ def cut_text(tokenizer: Any, text: str) -> str:
 
 
 def subject_faults(tokenizer: Any, prompt: Prompt) -> list[str]:
-    """What is wrong with a prompt's subject, in words."""
+    """What is wrong with a prompt's subjects, in words."""
     cut = cut_text(tokenizer, prompt.text)
-    if prompt.subject is None or prompt.subject[1] <= len(prompt.text) - len(cut):
-        return []
     return [
-        f"the subject {prompt.words!r} lies beyond the {tokenizer.model_max_length} tokens that the backbone's "
-        f"tokenizer takes of {prompt.text!r}; name it earlier, or shorten the prompt"
+        f"the subject {prompt.text[start:end]!r} lies beyond the {tokenizer.model_max_length} tokens that the "
+        f"backbone's tokenizer takes of {prompt.text!r}; name it earlier, or shorten the prompt"
+        for start, end in prompt.subjects
+        if end > len(prompt.text) - len(cut)
     ]
 
 

@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from maskvid.model import InflatedUNet
 from maskvid.model.attention import guided_attention
-from maskvid.model.guide import token_masks
+from maskvid.model.regions import regions_of
 from tests.backbones import tiny_unet
 from tests.model.test_inflate import B, H, W, clip
 from tests.model.test_inflate import F as FRAMES
@@ -24,8 +24,8 @@ def test_the_folded_bias_equals_region_agreement_written_out():
     p, q = m_query[:, None, :, None], m_key[:, None, None, :]
     agreement = p * q + (1 - p) * (1 - q)
     expected = dense(query, key, value, strength.view(1, 3, 1, 1) * agreement)
-    row = strength.view(1, 3, 1) * (2 * m_query - 1)[:, None]
-    out = guided_attention(query, key, value, row=row, column=m_key)
+    row = strength.view(1, 3, 1, 1) * (2 * m_query - 1)[:, None, :, None]
+    out = guided_attention(query, key, value, row=row, column=m_key.unsqueeze(-1))
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -33,29 +33,30 @@ def test_a_strong_bias_keeps_foreground_to_foreground():
     value = torch.tensor([[1.0], [0.0]]).expand(1, 1, 2, 1)  # the reference's foreground holds 1, its background 0
     zeros = torch.zeros(1, 1, 2, 1)
     masks = torch.tensor([[1.0, 0.0]])
-    out = guided_attention(zeros, zeros, value, row=32 * (2 * masks - 1)[:, None], column=masks)
+    row = 32 * (2 * masks - 1)[:, None, :, None]
+    out = guided_attention(zeros, zeros, value, row=row, column=masks.unsqueeze(-1))
     torch.testing.assert_close(out.flatten(), torch.tensor([1.0, 0.0]))
 
 
 def test_masks_are_averaged_over_the_area_of_a_token():
     masks = torch.zeros(1, 1, 1, 8, 12)
     masks[..., :4, :2] = 1
-    grids = token_masks(masks, (2, 3))
+    grids = regions_of(masks, (2, 3))
     assert set(grids) == {6, 2}
-    assert grids[6].flatten().tolist() == [0.5, 0, 0, 0, 0, 0]
+    assert grids[6].masks.flatten().tolist() == [0.5, 0, 0, 0, 0, 0]
 
 
 def test_a_prompt_marked_as_a_whole_binds_no_word_to_the_foreground():
     torch.manual_seed(0)
     query, key, value = (torch.randn(1, 2, n, 8) for n in (6, 5, 5))
-    row = 4 * (2 * torch.rand(1, 1, 6) - 1).expand(1, 2, 6)
-    bound = guided_attention(query, key, value, row=row, column=torch.ones(1, 5))
+    row = 4 * (2 * torch.rand(1, 1, 6, 1) - 1).expand(1, 2, 6, 1)
+    bound = guided_attention(query, key, value, row=row, column=torch.ones(1, 5, 1))
     torch.testing.assert_close(bound, guided_attention(query, key, value), atol=1e-5, rtol=1e-5)
-    some = guided_attention(query, key, value, row=row, column=torch.tensor([[0.0, 1, 1, 0, 0]]))
+    some = guided_attention(query, key, value, row=row, column=torch.tensor([[0.0, 1, 1, 0, 0]]).unsqueeze(-1))
     assert (some - bound).abs().max() > 0.1
 
 
-LAYER = "down_blocks.0.attentions.0.transformer_blocks.0"  # at the latents' own size
+LAYER = "up_blocks.2.attentions.0.transformer_blocks.0"  # at the latents' own size
 FIRST, ITSELF, PREVIOUS = (lambda i: 0), (lambda i: i), (lambda i: max(i - 1, 0))
 KEYS_FROM = {
     "self": [ITSELF],
