@@ -28,7 +28,7 @@ from maskvid.media.strips import spaced
 from maskvid.media.times import evenly
 from maskvid.media.writing import write_video
 from maskvid.pipeline import MaskVidPipeline
-from maskvid.request import masks_of, parsed, prepare, prompts_of, subjects_of, video_path
+from maskvid.request import masks_of, own_words, parsed, prepare, prompts_of, subjects_of, video_path
 
 register()
 
@@ -75,10 +75,11 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         paths.append(write_video(path, video, fps))
         shown = spaced(len(masks), COLUMNS)
         precision = pipeline.sampling.mask_precision  # and an edit makes its first frame, too
-        following = None if judge is None else judge.following(text, 0, shown, precision=precision)
+        following = None
+        if judge is not None:
+            following = judge.following(text, 0, shown, precision=precision, subjects=own_words(prompt, wanted))
+            following.add(video, wanted.outlines[0].cpu())
         whole = wanted.masks[0].cpu()
-        if following:
-            following.add(video, whole)
         sample = Sample("edited", path.stem, text, video[shown], whole[shown], reference=frames[shown], fps=fps)
         tell(
             path, prompt, sample, shown, masks, request={"source": config.source, "masks": masks_of(config)},

@@ -60,12 +60,18 @@ class Judge:
             raise UserError(f"{error} These are the run's judges; {OTHERS}.") from error
 
     def following(
-        self, prompt: str, given_frames: int, kept: Sequence[int] = (), *, precision: str = "exact"
+        self,
+        prompt: str,
+        given_frames: int,
+        kept: Sequence[int] = (),
+        *,
+        precision: str = "exact",
+        subjects: Sequence[str] = (),
     ) -> Following:
         """Begin to score a video; `kept` are the frames that are shown. Of a box the box of what is found counts."""
         return Following(
             self.encoders, prompt or None, given_frames=given_frames, kept=frozenset(kept),
-            shaped=boxes if precision == "box" else None,
+            shaped=boxes if precision == "box" else None, subjects=subjects,
         )  # fmt: skip
 
 
@@ -193,6 +199,10 @@ def print_made(paths: Sequence[Path]) -> list[str]:
         figures = (f"{found[name]:.3f}" for name in ("mask_iou", "boundary_f"))
         alignment = found.get("text_alignment")
         table.add_row(path.stem, str(made.get("seed", "")), *figures, "" if alignment is None else f"{alignment:.1f}")
+        for subject in found.get("subjects", ()):
+            itself = subject["looks_like_itself"]
+            seen = "is nowhere large enough to be looked at" if itself is None else f"looks like itself in {itself:.0%}"
+            console.print(f"  {subject['words']}: mask IoU {subject['mask_iou']:.3f}, {seen}")
         if found["mask_iou"] < LITTLE:
             notes.append(
                 f"{path.name}: the segmenter ({made['judges']['segmenter']}) finds little of the foreground where it "

@@ -36,6 +36,7 @@ from maskvid.request import (
     OF_A_PAINTED_FRAME,
     masks_of,
     output_folder,
+    own_words,
     parsed,
     prepare,
     prompts_of,
@@ -79,7 +80,8 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         with scratch(output_folder(config), "generated") as workdir:
             made = [
-                _one(pipeline, judge, batch, first, config.seed + number, workdir) for number in range(config.best_of)
+                _one(pipeline, judge, batch, prompt, first, config.seed + number, workdir)
+                for number in range(config.best_of)
             ]
             best = max(made, key=lambda one: one.followed.score if one.followed else 0.0)  # of equal ones the first
             path = video_path(config, index, batch.prompts[0], end=f"-seed{best.seed}")
@@ -109,17 +111,21 @@ class _Made:
 
 
 def _one(
-    pipeline: MaskVidPipeline, judge: Judge | None, batch: ClipBatch, first: torch.Tensor | None, seed: int,
-    folder: Path,
+    pipeline: MaskVidPipeline, judge: Judge | None, batch: ClipBatch, prompt: str, first: torch.Tensor | None,
+    seed: int, folder: Path,
 ) -> _Made:  # fmt: skip
     """Make a video of a seed and score it as it comes, in flat memory."""
     asked = pipeline.asked(seed=seed)
-    masks = batch.masks[0].cpu()
+    masks = batch.outlines[0].cpu()
     numbers = spaced(len(masks), COLUMNS)
     following: Following | None = None
     if judge is not None:
         following = judge.following(
-            batch.prompts[0], pipeline.inflated.clean_frames, numbers, precision=pipeline.sampling.mask_precision
+            batch.prompts[0],
+            pipeline.inflated.clean_frames,
+            numbers,
+            precision=pipeline.sampling.mask_precision,
+            subjects=own_words(prompt, batch),
         )
     kept: dict[int, torch.Tensor] = {}
 

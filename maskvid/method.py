@@ -16,8 +16,8 @@ class Parts:
     """The parts of the inflated U-Net, each of which can be switched, see `maskvid.model.InflatedUNet`.
 
     Attributes:
-        layers: Which layers are steered: `decoder`, the middle and the way up of the U-Net, whose way down then stays
-            the 2-D model's and needs no backward pass; or `all`.
+        layers: Which layers are steered: `decoder`, the U-Net's way up, so that the rest stays the 2-D model's and
+            needs no backward pass; or `all`.
         first_frame: `clean`, given and never altered, or `denoised`, one more frame.
         reference: Frames that give keys and values to self-attention: `self`, `first`, `first_self` or
             `first_previous`.

@@ -43,6 +43,11 @@ class Prompt:
         return None if self.subject is None else self.text[slice(*self.subject)]
 
     @property
+    def all_words(self) -> tuple[str, ...]:
+        """The words of each subject."""
+        return tuple(self.text[slice(*span)] for span in self.subjects)
+
+    @property
     def marked(self) -> str:
         """The text with the subjects in brackets, as a user writes it."""
         marked = self.text

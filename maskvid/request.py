@@ -179,6 +179,11 @@ def subjects_of(config: DictConfig) -> int:
     return max(map(marked_in, prompts_of(config)))
 
 
+def own_words(prompt: str, batch: ClipBatch) -> tuple[str, ...]:
+    """The words of each subject, where each has a mask of its own."""
+    return () if batch.objects is None else parse_prompt(prompt, most=SUBJECTS).all_words
+
+
 def masks_of(config: DictConfig) -> str | list[str]:
     """The masks of a request: one source, or one for each subject.
 

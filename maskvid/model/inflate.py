@@ -317,7 +317,7 @@ class _FirstFrameHook:
 
 def _steered(name: str, has: Parts) -> bool:
     """Whether a layer of the U-Net is steered."""
-    return has.layers == "all" or not name.startswith(("conv_in", "down_blocks"))
+    return has.layers == "all" or name.startswith("up_blocks")
 
 
 def _attentions(unet: UNet2DConditionModel) -> list[tuple[str, Any]]:

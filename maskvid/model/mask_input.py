@@ -22,8 +22,8 @@ class MaskInput(nn.Module):
 
     At the latents' own size `pixel_unshuffle` by the VAE's factor keeps the mask's full resolution (16 channels at
     factor 4, 64 at 8); since convolution is linear, adding to a convolution's output is the same as giving it further
-    input channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the frame's
-    own mask the first frame's is given, which says what the clean frame shows where.
+    input channels. Deeper in the U-Net the mask is averaged to `factor` times the feature map's size. Beside the
+    frame's own mask the first frame's is given, which says what the clean frame shows where.
 
     A few clips show few shapes, and beyond them convolutions go anywhere: for an elephant that stands still, and whose
     solid body no horse has, features grew to six times what tuning had ever seen, and the picture burst. So tuning

@@ -59,6 +59,11 @@ def COATS(species: str) -> tuple[str, ...]:  # noqa: N802 - reads like the other
     return _COATS[species]
 
 
+def places(ground: str) -> tuple[str, ...]:
+    """Words for a ground, as captions say where an animal is."""
+    return _GROUNDS[ground]
+
+
 def all_coats() -> tuple[str, ...]:
     """Every coat word of the world, in a fixed order without repetition."""
     return tuple(dict.fromkeys(coat for coats in _COATS.values() for coat in coats))

@@ -12,7 +12,7 @@ from maskvid.world import backdrop, captions
 from maskvid.world.camera import Camera, from_rows
 from maskvid.world.movements import Track, track
 from maskvid.world.scene import Stance, puppet
-from maskvid.world.studio import SUPERSAMPLING, compose
+from maskvid.world.studio import SUPERSAMPLING, Actor, compose
 
 FRAMES = 24
 FPS = 12
@@ -44,10 +44,20 @@ class Clip:
     fps: int = FPS
 
 
-def _stances(
+def stances_of(
     plan: Track, *, gait: str, rightward: bool, slant: float, reach: float, distance: float, leg: float
 ) -> list[Stance]:
-    """Where the animal stands in each frame; `reach` is the breadth in metres its middle may cover."""
+    """Where an animal stands in each frame of a movement.
+
+    Args:
+        plan: The movement.
+        gait: Its gait.
+        rightward: Direction in which it sets out.
+        slant: Degrees by which it turns from the camera's plane.
+        reach: Breadth in metres that its middle may cover.
+        distance: Of the camera, metres.
+        leg: Its length, metres.
+    """
     sign = 1.0 if rightward else -1.0
     x = sign * reach * plan.along * (1 + plan.away)  # what is farther away has more room
     y = plan.away * distance + np.tan(np.radians(slant)) * x * sign
@@ -109,7 +119,7 @@ def render_clip(
     gait, leg, f = attributes["gait"], animal.leg_length, Camera.focal(height)
     # Measured over a whole stride, since a galloping animal stretches.
     outline = []
-    for stance in _stances(plan, gait=gait, rightward=True, slant=0, reach=0, distance=0, leg=leg):
+    for stance in stances_of(plan, gait=gait, rightward=True, slant=0, reach=0, distance=0, leg=leg):
         animal.place(replace(stance, heading=0.0))
         outline.append(animal.points())
     wide = float(max(np.ptp(p[:, 0]) for p in outline))
@@ -118,7 +128,7 @@ def render_clip(
     for _ in range(60):
         camera = from_rows(distance=distance, horizon=float(horizon), foot=float(foot))
         reach = width * (1 - 2 * _MARGIN) * distance / f - wide
-        stances = _stances(plan, gait=gait, rightward=rightward, slant=slant, reach=reach, distance=distance, leg=leg)
+        stances = stances_of(plan, gait=gait, rightward=rightward, slant=slant, reach=reach, distance=distance, leg=leg)
         boxes = []
         for stance in stances:
             animal.place(stance)
@@ -136,14 +146,14 @@ def render_clip(
     back = backdrop.paint(camera, size, ground=attributes["ground"], time=attributes["time"], rng=rng)
     marks, mirror = int(rng.integers(1 << 30)), bool(rng.random() < 0.5)
     pictures = [
-        compose(camera=camera, back=back, stance=stance, attributes=attributes, marks=marks, mirror_light=mirror)
+        compose(camera=camera, back=back, actors=[Actor(stance, attributes, marks)], mirror_light=mirror)
         for stance in stances
     ]
     text, subject = captions.caption(attributes, rng)
     return Clip(
         name,
         np.stack([image for image, _ in pictures]),
-        np.stack([mask for _, mask in pictures]),
+        np.stack([mask for _, [mask] in pictures]),
         text,
         subject,
         {**attributes, "movement": movement},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,41 +29,58 @@ def random_attributes(rng: np.random.Generator) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Actor:
+    """An animal of a picture.
+
+    Attributes:
+        stance: Where it is and what it does.
+        attributes: What is shown; time and style are the first actor's.
+        marks: Seed of the coat's individual markings.
+    """
+
+    stance: Stance
+    attributes: dict[str, str]
+    marks: int
+
+
 def compose(
-    *,
-    camera: Camera,
-    back: np.ndarray,
-    stance: Stance,
-    attributes: dict[str, str],
-    marks: int,
-    mirror_light: bool,
+    *, camera: Camera, back: np.ndarray, actors: Sequence[Actor], mirror_light: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One picture: the animal as it stands, lit, on its ground, in its style.
+    """One picture: animals as they stand, lit, on their ground, in their style.
 
     Args:
         camera: The camera.
         back: Backdrop (h, w, 3) in [0, 1] from `backdrop.paint`.
-        stance: Where the animal is and what it does.
-        attributes: What is shown.
-        marks: Seed of the coat's individual markings.
+        actors: The animals, from the back to the front.
         mirror_light: Whether the light comes from the right instead of the left.
 
     Returns:
-        Image uint8 (h, w, 3) and mask uint8 (h, w).
+        Image uint8 (h, w, 3) and masks uint8 (k, h, w), of what is seen of each of k animals.
     """
     h, w = back.shape[:2]
-    animal = puppet(attributes["species"], (SUPERSAMPLING * h, SUPERSAMPLING * w))
-    animal.place(stance)
-    light = shading.LIGHTS[attributes["time"]]
+    light = shading.LIGHTS[actors[0].attributes["time"]]
     if mirror_light:
         light = replace(light, slope=(-light.slope[0], light.slope[1]))
-    layer = shading.lit(
-        animal, animal.view(camera), camera, coat=attributes["coat"], marks=marks, light=light, shrink=SUPERSAMPLING
-    )
-    ground = back * shading.shadow(layer.alpha, camera, stance.y, light)[..., None]
-    image = ground * (1 - layer.alpha[..., None]) + layer.colour
-    image = styles.apply(attributes["style"], image, layer.alpha)
-    return np.round(image * 255).astype(np.uint8), np.round(layer.alpha * 255).astype(np.uint8)
+    layers = []
+    for actor in actors:
+        animal = puppet(actor.attributes["species"], (SUPERSAMPLING * h, SUPERSAMPLING * w))
+        animal.place(actor.stance)
+        layers.append(
+            shading.lit(
+                animal, animal.view(camera), camera, coat=actor.attributes["coat"], marks=actor.marks, light=light,
+                shrink=SUPERSAMPLING,
+            )
+        )  # fmt: skip
+    image = back
+    for actor, layer in zip(actors, layers, strict=True):
+        image = image * shading.shadow(layer.alpha, camera, actor.stance.y, light)[..., None]
+    seen: list[np.ndarray] = []
+    for layer in layers:
+        image = image * (1 - layer.alpha[..., None]) + layer.colour
+        seen = [*(alpha * (1 - layer.alpha) for alpha in seen), layer.alpha]
+    image = styles.apply(actors[0].attributes["style"], image, np.maximum.reduce(seen))
+    return np.round(image * 255).astype(np.uint8), np.round(np.stack(seen) * 255).astype(np.uint8)
 
 
 def frame_camera(
@@ -125,13 +143,7 @@ def render_picture(
         place=float(rng.random()),
     )
     back = backdrop.paint(camera, size, ground=attributes["ground"], time=attributes["time"], rng=rng)
-    image, mask = compose(
-        camera=camera,
-        back=back,
-        stance=stance,
-        attributes=attributes,
-        marks=int(rng.integers(1 << 30)),
-        mirror_light=bool(rng.random() < 0.5),
-    )
+    actor = Actor(stance, attributes, int(rng.integers(1 << 30)))
+    image, masks = compose(camera=camera, back=back, actors=[actor], mirror_light=bool(rng.random() < 0.5))
     text, subject = captions.caption(attributes, rng)
-    return image, mask, text, subject, attributes
+    return image, masks[0], text, subject, attributes

@@ -65,7 +65,7 @@ def test_an_adapter_of_rank_16_is_small_at_the_shape_of_stable_diffusion():
     assert mebibytes(rank=16) <= 15
     assert mebibytes(rank=8) <= 10
     assert mebibytes(rank=16, layers="all") > 20
-    assert mebibytes() > 190
+    assert mebibytes() > 150
 
 
 def test_differences_decay_towards_the_frozen_model_and_copies_do_not():
@@ -105,5 +105,5 @@ def test_its_queries_are_a_lora_that_diffusers_loads(tmp_path):
     pipeline.load_lora_weights(lora)
     torch.testing.assert_close(unet.get_submodule(f"{name}.to_q")(states), expected)
     assert difference.abs().max() > 1e-3
-    steered = [key for key in unet.attn_processors if not key.startswith("down_blocks")]
+    steered = [key for key in unet.attn_processors if key.startswith("up_blocks")]
     assert len(lora) == 2 * sum(key.endswith("attn1.processor") for key in steered)
