@@ -101,7 +101,8 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
     check_output(output_folder(config))
     clear_temporaries(output_folder(config))
     for key in ("masks", "source", "first_frame"):
-        if (path := config.get(key)) is not None:
+        named = config.get(key)
+        for path in named if isinstance(named, ListConfig) else [] if named is None else [named]:
             try:
                 is_folder(Path(path))
             except UserError as error:

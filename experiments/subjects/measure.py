@@ -2,8 +2,8 @@
 
 Renders eight clips of two animals that run behind each other or pass, takes the runs of `experiments/horse` (tuned
 where they are missing; they have seen one animal at a time), and samples each clip from its real first frame: with a
-mask for each animal, and with both as one subject. Writes beside this file results.csv (a row for each way, clip and seed),
-table.md (mean and half the spread over seeds) and strips.png. Needs the extra `world`.
+mask for each animal, and with both as one subject. Writes beside this file results.csv (a row for each way, clip and
+seed), table.md (mean and half the spread over seeds) and strips.png. Needs the extra `world`.
 """
 
 from __future__ import annotations

@@ -58,14 +58,9 @@ def test_masks_are_the_renderers_segmentation_and_lie_inside_the_picture() -> No
     camera = from_rows(distance=8.0, horizon=0.4, foot=0.85)
     view = animal.view(camera)
     seen = view.part >= 0
-    _, mask = studio.compose(
-        camera=camera,
-        back=np.zeros((64, 96, 3), np.float32),
-        stance=Stance(gait="trot", phase=0.3),
-        attributes=HORSE,
-        marks=0,
-        mirror_light=False,
-    )
+    actor = studio.Actor(Stance(gait="trot", phase=0.3), HORSE, 0)
+    back = np.zeros((64, 96, 3), np.float32)
+    _, [mask] = studio.compose(camera=camera, back=back, actors=[actor], mirror_light=False)
     coverage = seen.reshape(64, 2, 96, 2).mean(axis=(1, 3))
     assert np.abs(mask / 255 - coverage).max() < 0.01
     # Whatever is seen is nearer than the stage's far end, and its outline is that of the projected points.
