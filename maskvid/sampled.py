@@ -275,19 +275,20 @@ class Sampled(Steered):
         control: Control | None = None,
         **options: Any,
     ) -> torch.Tensor:
-        return sample_video(
-            self._denoiser(batch, clean.shape[1], control),
-            self.scheduler if scheduler is None else scheduler,
-            clean=clean,
-            noise=noise,
-            num_inference_steps=self.sampling.num_inference_steps,
-            guidance_scale=self.sampling.guidance_scale,
-            mask_scale=self.sampling.mask_scale if self.inflated.sees_masks else 1.0,
-            generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
-            adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
-            masks=batch.masks if self.inflated.sees_masks else None,
-            **options,
-        )
+        with self.inflated.guide.remembering():
+            return sample_video(
+                self._denoiser(batch, clean.shape[1], control),
+                self.scheduler if scheduler is None else scheduler,
+                clean=clean,
+                noise=noise,
+                num_inference_steps=self.sampling.num_inference_steps,
+                guidance_scale=self.sampling.guidance_scale,
+                mask_scale=self.sampling.mask_scale if self.inflated.sees_masks else 1.0,
+                generators=[seeded(self.seed, "step", name, *place) for name in batch.ids],
+                adain_fraction=self.sampling.adain_fraction if clean.shape[1] else 0.0,  # else no frame is a given one
+                masks=batch.masks if self.inflated.sees_masks else None,
+                **options,
+            )
 
     def _denoiser(self, batch: ClipBatch, clean_frames: int | None = None, control: Control | None = None) -> Any:
         if (roughness := ROUGHNESS[self.sampling.mask_precision]) is not None:

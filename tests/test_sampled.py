@@ -1,5 +1,6 @@
 """What is sampled is a function of seed and clip: not of what was sampled before, nor of the neighbours in a batch."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ import maskvid.sampled
 from maskvid.clip import ClipBatch
 from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError
+from maskvid.model.mask_input import mask_inputs
 from maskvid.model.registration import recomposed
 from maskvid.module import MaskVidModule
 from maskvid.pipeline import MaskVidPipeline
@@ -221,3 +223,19 @@ def test_a_clip_is_read_as_what_its_masks_are_said_to_be(pipe, clips, monkeypatc
         assert (seen[-1] is None) == (roughness is None)
         if roughness is not None:
             torch.testing.assert_close(seen[-1], torch.full((2,), roughness))
+
+
+@torch.no_grad()
+def test_masks_are_looked_at_once_a_video_and_say_the_same(pipe, clips, monkeypatch):
+    [first, _], pictures = clips
+    pipe = pipe.asked(mask_scale=1.5, guidance_scale=2.0)
+    batch, looked = first.at(slice(WINDOW)), []
+    encoders = list(mask_inputs(pipe.inflated))
+    hooks = [encoder.register_forward_hook(lambda *_: looked.append(1)) for encoder in encoders]
+    video = pipe.latents(batch, pictures[:1])
+    assert len(looked) == 2 * len(encoders)  # the masks, and none; not 2 steps times 3 passes
+    monkeypatch.setattr(pipe.inflated.guide, "remembering", nullcontext)
+    assert torch.equal(pipe.latents(batch, pictures[:1]), video)
+    assert len(looked) == 8 * len(encoders)
+    for hook in hooks:
+        hook.remove()

@@ -137,7 +137,7 @@ class SelfAttentionProcessor:
         b = keys.shape[0]
         states = hidden_states.unflatten(0, (-1, f))[:, start:]
         query = project(self.steering.to_q, states, own_queries[:, start:])
-        regions = self.guide.regions.get(n)
+        regions = self.guide.regions_at(n)
         rows = columns = None
         if self.reference == "first":
             if regions is not None:
@@ -234,7 +234,7 @@ class CrossAttentionProcessor:
         f, n, start = self.guide.num_frames, hidden_states.shape[1], self.guide.first_steered
         if f is None or f == 1:
             return _project_out(attn, _join(guided_attention(query, key, value)))
-        regions, subjects = self.guide.regions.get(n), self.guide.subjects
+        regions, subjects = self.guide.regions_at(n), self.guide.subjects
         if self.steering.to_q is None and (regions is None or subjects is None):
             return _project_out(attn, _join(guided_attention(query, key, value)))
         query, key, value, text = (x.unflatten(0, (-1, f)) for x in (query, key, value, text))

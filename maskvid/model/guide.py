@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from maskvid.clip import softened
+from maskvid.model.mask_input import MaskInput
 from maskvid.model.regions import Regions, parted, regions_of
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the masks of a pass say to all layers.
+
+    Attributes:
+        given: Masks, objects and roughness that it was made of.
+        outlines: (b, f, k, H, W) as they were given, one for each of k subjects.
+        masks: (b, f, 1, H, W) in [0, 1], what mask encoders read: drawn in as far as they are rough, bodies parted.
+        rough: Whether the encoders for rough masks read them.
+        regions: For each attention grid, by its number of tokens.
+        features: What mask encoders made of them, see `Guide.remembering`.
+    """
+
+    given: tuple[torch.Tensor | None, ...]
+    outlines: torch.Tensor
+    masks: torch.Tensor
+    rough: bool
+    regions: dict[int, Regions]
+    features: dict[nn.Module, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -18,10 +43,7 @@ class Guide:
 
     Attributes:
         num_frames: f, or None while the U-Net is used as the plain 2-D model.
-        masks: (b, f, 1, H, W) in [0, 1], drawn in as far as they are rough, or None when no mask steers.
-        outlines: (b, f, k, H, W) as they were given, one for each of k subjects.
-        rough: Whether the encoders for rough masks read them.
-        regions: For each attention grid, by its number of tokens. Empty when no mask steers.
+        seen: What the masks say, or None when no mask steers.
         first_frame: (b, c, h, w), the latents of frame 0, or None.
         first_steered: Index of the first frame that the steering alters: 1 where frame 0 is the clean reference, which
             keeps the 2-D model's own weights, 0 where all frames are denoised alike.
@@ -30,14 +52,12 @@ class Guide:
     """
 
     num_frames: int | None = None
-    masks: torch.Tensor | None = None
-    outlines: torch.Tensor | None = None
-    rough: bool = False
-    regions: dict[int, Regions] = field(default_factory=dict)
+    seen: Seen | None = None
     first_frame: torch.Tensor | None = None
     first_steered: int = 1
     subjects: torch.Tensor | None = None
     words: torch.Tensor | None = None
+    _kept: list[Seen] | None = None
 
     def set(
         self,
@@ -60,14 +80,9 @@ class Guide:
             objects: (b, f, k, H, W), of which `masks` is the union, where there are several subjects.
             subjects: (b, k, tokens) with them, each subject's own words.
         """
-        self.num_frames, self.first_frame, self.rough = latents.shape[1], latents[:, 0], roughness is not None
-        self.outlines = masks if objects is None else objects
-        self.masks, self.regions = None, {}
-        if self.outlines is not None:
-            self.masks = parted(self.outlines)
-            if roughness is not None:
-                self.masks = softened(self.masks, roughness)
-            self.regions = regions_of(self.outlines, (latents.shape[-2], latents.shape[-1]), roughness)
+        self.num_frames, self.first_frame = latents.shape[1], latents[:, 0]
+        size = (latents.shape[-2], latents.shape[-1])
+        self.seen = None if masks is None else self._look(masks, objects, roughness, size)
         self.subjects = self.words = None
         if subject is not None:
             self.subjects = subject.unsqueeze(-1) if subjects is None else subjects.transpose(1, 2)
@@ -75,8 +90,53 @@ class Guide:
                 weights = (subject / subject.sum(1, keepdim=True)).to(text)
                 self.words = torch.einsum("bn,bnd->bd", weights, text)
 
+    def _look(
+        self,
+        masks: torch.Tensor,
+        objects: torch.Tensor | None,
+        roughness: torch.Tensor | None,
+        size: tuple[int, int],
+    ) -> Seen:
+        given = (masks, objects, roughness)
+        for seen in self._kept or ():
+            if all(one is other for one, other in zip(seen.given, given, strict=True)):
+                return seen
+        outlines = masks if objects is None else objects
+        read = parted(outlines)
+        if roughness is not None:
+            read = softened(read, roughness)
+        seen = Seen(given, outlines, read, roughness is not None, regions_of(outlines, size, roughness))
+        if self._kept is not None:
+            self._kept.append(seen)
+        return seen
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Within it masks say in every pass what they said in the first: those of one video do not change.
+
+        They do not depend on the noise, so what encoders make of them is made once a video and not once a step. Masks
+        are told apart by being the same tensors, which nobody may alter meanwhile, nor train.
+        """
+        self._kept = []
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    def regions_at(self, tokens: int) -> Regions | None:
+        """The masks at the attention grid of so many tokens; None where no mask steers."""
+        return None if self.seen is None else self.seen.regions.get(tokens)
+
+    def features(self, encoder: MaskInput, size: tuple[int, int]) -> torch.Tensor:
+        """What an encoder makes of the masks for a feature map of `size`."""
+        assert self.seen is not None
+        found = self.seen.features.get(encoder)
+        if found is None:
+            found = encoder(self.seen.masks, size, self.first_steered)
+            if self._kept is not None:
+                self.seen.features[encoder] = found
+        return found
+
     def clear(self) -> None:
         """Return to the plain 2-D model."""
-        self.num_frames = self.masks = self.outlines = self.first_frame = self.subjects = self.words = None
-        self.rough = False
-        self.regions = {}
+        self.num_frames = self.seen = self.first_frame = self.subjects = self.words = None

@@ -276,9 +276,9 @@ class _Hook:
         if f is None or f == 1:
             return None
         sample = out if isinstance(out, torch.Tensor) else out[0]
-        if self.encoders and self.guide.masks is not None:
-            mask = self.encoders[self.guide.rough](self.guide.masks, tuple(sample.shape[-2:]), self.guide.first_steered)
-            sample = sample + mask.to(sample.dtype)
+        if self.encoders and self.guide.seen is not None:
+            encoder = self.encoders[self.guide.seen.rough]
+            sample = sample + self.guide.features(encoder, tuple(sample.shape[-2:])).to(sample.dtype)
         if self.temporal_layer is not None:
             frames = sample.unflatten(0, (-1, f))
             sample = self.temporal_layer(frames, self.guide.first_steered, self.guide.words).flatten(0, 1)
@@ -311,7 +311,8 @@ class _FirstFrameHook:
         guide = self.guide
         if guide.num_frames is None or guide.num_frames == 1 or guide.first_frame is None:
             return None
-        added = self.layer(guide.first_frame, guide.outlines, guide.num_frames, rough=guide.rough)
+        outlines, rough = (None, False) if guide.seen is None else (guide.seen.outlines, guide.seen.rough)
+        added = self.layer(guide.first_frame, outlines, guide.num_frames, rough=rough)
         return out + added.to(out.dtype)
 
 
