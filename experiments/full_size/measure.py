@@ -33,8 +33,8 @@ HORSE = Path("maskvid/assets/horse/train")
 FRAMES, HEIGHT, WIDTH = 16, 320, 512
 
 
-def build(folder: Path) -> None:
-    """Stable Diffusion 1.5's architecture; the tokenizer is CLIP's own."""
+def build(folder: Path, channels: tuple[int, ...] = (320, 640, 1280, 1280)) -> None:
+    """Stable Diffusion 1.5's architecture, its U-Net as wide as that or narrower; the tokenizer is CLIP's own."""
     letters = list(bytes_to_unicode().values())
     merges = clip_merges()
     tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
@@ -53,7 +53,7 @@ def build(folder: Path) -> None:
             down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         ),
         unet=UNet2DConditionModel(
-            sample_size=64, block_out_channels=(320, 640, 1280, 1280), layers_per_block=2, cross_attention_dim=768,
+            sample_size=64, block_out_channels=channels, layers_per_block=2, cross_attention_dim=768,
             attention_head_dim=8,
         ),
         scheduler=DDIMScheduler(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
 
 from maskvid.errors import UserError
@@ -280,8 +282,11 @@ class _Hook:
             encoder = self.encoders[self.guide.seen.rough]
             sample = sample + self.guide.features(encoder, tuple(sample.shape[-2:])).to(sample.dtype)
         if self.temporal_layer is not None:
-            frames = sample.unflatten(0, (-1, f))
-            sample = self.temporal_layer(frames, self.guide.first_steered, self.guide.words).flatten(0, 1)
+            given = sample.unflatten(0, (-1, f)), self.guide.first_steered, self.guide.words
+            # what is behind a block is not in its checkpoint: at Stable Diffusion's shape it was half of what was kept
+            kept = torch.is_grad_enabled() and getattr(module, "gradient_checkpointing", False)
+            layer = partial(checkpoint, self.temporal_layer, use_reentrant=False) if kept else self.temporal_layer
+            sample = layer(*given).flatten(0, 1)
         if isinstance(out, torch.Tensor):
             return sample
         return (sample, *out[1:]) if isinstance(out, tuple) else type(out)(sample=sample)

@@ -209,7 +209,7 @@ def test_the_random_start_is_a_function_of_the_layers_names_alone(parts):
 
 
 def test_gradient_checkpointing_gives_the_same_gradients():
-    grads = []
+    grads, kept = [], []
     for checkpointing in (False, True):
         video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, gradient_checkpointing=checkpointing).train()
         torch.manual_seed(0)
@@ -217,9 +217,17 @@ def test_gradient_checkpointing_gives_the_same_gradients():
             for parameter in video.steering.parameters():
                 parameter.add_(0.05 * torch.randn_like(parameter))
         latents, timesteps, text, steer = clip("mini")
-        video(latents, timesteps, text, **steer)[:, 1:].square().mean().backward()
+        sizes: list[int] = []
+        hooks = torch.autograd.graph.saved_tensors_hooks(
+            lambda x, sizes=sizes: (sizes.append(x.numel()), x)[1], lambda x: x
+        )
+        with hooks:
+            loss = video(latents, timesteps, text, **steer)[:, 1:].square().mean()
+        loss.backward()
+        kept.append(sum(sizes))
         grads.append(torch.cat([p.grad.flatten() for p in video.steering.parameters()]))
     torch.testing.assert_close(grads[0], grads[1])
+    assert kept[1] < 0.3 * kept[0]  # temporal layers are in checkpoints of their own
 
 
 def test_errors_name_the_argument():
