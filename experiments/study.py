@@ -28,6 +28,8 @@ HEADLINES = (
     "text_alignment",
     "frame_consistency_all_pairs",
     "frame_consistency_adjacent",
+    "foreground_look",
+    "foreground_colour",
     "flow_magnitude",
 )
 """The metrics that tables show; the suite measures more."""

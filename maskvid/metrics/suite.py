@@ -16,8 +16,10 @@ from maskvid.metrics.background import BackgroundPSNR
 from maskvid.metrics.base import ClipMean
 from maskvid.metrics.consistency import FrameConsistency, Pairs
 from maskvid.metrics.diversity import Diversity
+from maskvid.metrics.identity import ForegroundColour, ForegroundLook
 from maskvid.metrics.mask import BoundaryF, CentroidDistance, MaskCoverage, MaskIoU
 from maskvid.metrics.motion import DynamicDegree, FlowMagnitude
+from maskvid.metrics.subjects import LEAST, subject_crops
 from maskvid.metrics.text import TextAlignment
 from maskvid.metrics.warp import WarpError
 
@@ -30,6 +32,10 @@ MASKS: dict[str, Callable[..., ClipMean]] = {
 CONSISTENCY: dict[str, Callable[..., ClipMean]] = {
     f"frame_consistency_{pairs}": partial(FrameConsistency, pairs) for pairs in get_args(Pairs)
 }
+IDENTITY: dict[str, Callable[..., ClipMean]] = {
+    "foreground_look": ForegroundLook,
+    "foreground_colour": ForegroundColour,
+}
 MOTION: dict[str, Callable[..., ClipMean]] = {
     "flow_magnitude": FlowMagnitude,
     "dynamic_degree": DynamicDegree,
@@ -38,6 +44,7 @@ MOTION: dict[str, Callable[..., ClipMean]] = {
 OTHERS: dict[str, Callable[..., ClipMean]] = {
     "text_alignment": TextAlignment,
     **CONSISTENCY,
+    **IDENTITY,
     **MOTION,
     "subject_consistency": partial(FrameConsistency, "vbench"),
     "background_psnr": BackgroundPSNR,
@@ -176,6 +183,11 @@ class VideoMetrics:
         if masks is not None:
             masks = masks.to(device)
             inputs |= dict.fromkeys(MASKS, (encoders.segmenter(frames, masks).float(), masks))
+            solid = (masks >= 0.5).sum((1, 2, 3)) >= LEAST
+            if solid[0] and solid[1:].any():
+                crops, _ = subject_crops(frames, masks)
+                found = torch.cat([encoders.clip.images(chunk) for chunk in crops.split(CHUNK)])
+                inputs |= {"foreground_look": (found,), "foreground_colour": (frames, masks)}
         if prompt:
             inputs["text_alignment"] = (looks, encoders.clip.texts([prompt])[0])
         if encoders.dino is not None:

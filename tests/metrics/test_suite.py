@@ -8,9 +8,11 @@ from maskvid.metrics.background import background_psnr
 from maskvid.metrics.consistency import frame_consistency
 from maskvid.metrics.conventions import CONVENTIONS
 from maskvid.metrics.diversity import diversity
+from maskvid.metrics.identity import foreground_colour, foreground_look
 from maskvid.metrics.mask import boundary_f, centroid_distance, mask_coverage, mask_iou
 from maskvid.metrics.motion import dynamic_degree, flow_magnitude
-from maskvid.metrics.suite import CHUNK, CONSISTENCY, MASKS, METRICS, MOTION, VideoMetrics
+from maskvid.metrics.subjects import subject_crops
+from maskvid.metrics.suite import CHUNK, CONSISTENCY, IDENTITY, MASKS, METRICS, MOTION, VideoMetrics
 from maskvid.metrics.text import text_alignment
 from maskvid.metrics.warp import warp_error
 from tests.metrics.judges import TinyEncoders, clip, score, shard
@@ -32,6 +34,8 @@ def test_each_figure_is_the_mean_of_its_function_over_clips():
                 want["text_alignment"].append(text_alignment(images, text))
                 for pairs in ("all_pairs", "adjacent", "vbench"):
                     want[f"frame_consistency_{pairs}"].append(frame_consistency(images, pairs))
+                want["foreground_look"].append(foreground_look(encoders.clip.images(subject_crops(frames, masks)[0])))
+                want["foreground_colour"].append(foreground_colour(frames, masks))
                 for function in (flow_magnitude, dynamic_degree, warp_error):
                     want[function.__name__].append(function(frames))
                 want["subject_consistency"].append(frame_consistency(encoders.dino.images(frames), "vbench"))
@@ -56,23 +60,23 @@ def test_what_a_clip_does_not_come_with_is_not_measured():
     metrics.update(frames)
     assert set(metrics.compute()) == {*CONSISTENCY, *MOTION}
     metrics.update(frames, masks)
-    assert set(metrics.compute()) == {*CONSISTENCY, *MOTION, *MASKS}
+    assert set(metrics.compute()) == {*CONSISTENCY, *MOTION, *MASKS, *IDENTITY}
     metrics.update(frames, prompt=prompt)
-    assert set(metrics.compute()) == {*CONSISTENCY, *MOTION, *MASKS, "text_alignment"}
+    assert set(metrics.compute()) == {*CONSISTENCY, *MOTION, *MASKS, *IDENTITY, "text_alignment"}
 
 
 def test_every_metric_says_what_it_means():
     assert tuple(CONVENTIONS) == METRICS
 
 
-def test_one_clip_pass_serves_three_metrics_and_long_videos_go_in_pieces():
+def test_one_clip_pass_serves_all_frames_another_the_foreground_and_long_videos_go_in_pieces():
     encoders = TinyEncoders()
     metrics = VideoMetrics(encoders)
     metrics.update(*clip(0))
-    assert encoders.clip.passes == 1
+    assert encoders.clip.passes == 2
     frames, masks, prompt = clip(1, count=CHUNK + 3)
     row = metrics.update(frames, masks, prompt)
-    assert encoders.clip.passes == 3
+    assert encoders.clip.passes == 6
     with torch.no_grad():
         whole = float(frame_consistency(encoders.clip.images(frames)))
     assert row["frame_consistency_all_pairs"] == pytest.approx(whole, rel=1e-5)
