@@ -1,6 +1,11 @@
 """Mask-guided, few-shot text-to-video: draw how it moves, say what it is."""
 
+import os
 from typing import Any
+
+# Threads that wait for others give their core away. They spin by default, and beside one other process tuning on two
+# cores then nearly stands still. OpenMP reads this when PyTorch is loaded, so that it must be said before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["MaskVidPipeline"]

@@ -10,7 +10,7 @@ CONVENTIONS = {
     "frame_consistency_adjacent": "mean cosine of CLIP images over adjacent frames x 100 (ControlVideo, FateZero)",
     "frame_consistency_vbench": "mean of the cosines to the frame before and to the first x 100, CLIP images (VBench)",
     "foreground_look": "mean cosine of CLIP images of the foreground's crop to the first frame's x 100",
-    "foreground_colour": "mean share of the foreground's colours that the first frame has too x 100 (CIELAB histograms)",
+    "foreground_colour": "mean share of the foreground's colours that the first frame has, x 100 (CIELAB histograms)",
     "flow_magnitude": "mean optical flow (DIS) between adjacent frames in pixels; compare with the real clips'",
     "dynamic_degree": "share of videos whose fastest pixels move (VBench's rule, DIS flow, all frames)",
     "warp_error": "mean squared difference x 100 to the frame before warped, occlusions out; lower is better",
