@@ -168,15 +168,39 @@ LOST = (
 """What gloo says in a plain RuntimeError where it waited for another process in vain; others have their own errors."""
 
 
-def mistake(error: Exception) -> str | None:
-    """What to tell a user whose mistake an error is, or whose disk's; None where it is the program's own."""
+SWITCHES = (
+    ("method.unet.gradient_checkpointing", True), ("backbone.dtype", "bfloat16"), ("trainer.precision", "bf16-mixed"),
+    ("data.batch_size", 1),
+)  # fmt: skip
+"""What takes less memory, in the order of what it costs; a program has those of them that it can do something with."""
+
+
+def roomier(config: DictConfig | None) -> str:
+    """The next switch that takes less memory, and is not on yet."""
+    halves = ("bfloat16", "float16", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
+    for key, wanted in () if config is None else SWITCHES:
+        node, _, name = key.rpartition(".")
+        there = isinstance(OmegaConf.select(config, node), DictConfig) and name in OmegaConf.select(config, node)
+        value = OmegaConf.select(config, key) if there else wanted
+        if value != wanted and not (isinstance(wanted, str) and value in halves):
+            return f"give {key}={str(wanted).lower() if isinstance(wanted, bool) else wanted}, or ask for fewer frames"
+    return "ask for fewer frames, a smaller size, or half precision"
+
+
+def mistake(error: Exception, config: DictConfig | None = None) -> str | None:
+    """What to tell a user whose mistake an error is, or whose disk's; None where it is the program's own.
+
+    Args:
+        error: Whatever was raised.
+        config: Of the program, as far as it is known.
+    """
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK:
         place = f" {error.filename}" if error.filename else ""
         return f"cannot write{place}: {error.strerror}; free some space, or write elsewhere."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # PyTorch's, by name: it is slow
-        return f"out of memory: {said(error)}; ask for fewer frames, a smaller size, or half precision."
+        return f"out of memory: {said(error)}; {roomier(config)}."
     plain = type(error) is RuntimeError and any(words in str(error) for words in LOST)
     if plain or type(error).__name__ in ("DistError", "DistBackendError", "DistNetworkError", "DistStoreError"):
         return (
@@ -202,14 +226,14 @@ def print_warning(message: str) -> None:
 
 
 @contextmanager
-def mistakes_told() -> Iterator[None]:
+def mistakes_told(config: DictConfig | None = None) -> Iterator[None]:
     """Turn a user's mistake into one message and status 1, a signal into a sentence; the rest keeps its traceback."""
     try:
         yield
     except Stopped as stopped:
         leave(stopped)
     except Exception as error:
-        message = mistake(error)
+        message = mistake(error, config)
         if message is None:
             raise
         print_error(message)
@@ -238,7 +262,7 @@ def entry_point(function: Callable[[DictConfig], Any]) -> Callable[[DictConfig],
     @wraps(function)
     def wrapped(config: DictConfig) -> Any:
         stopping.begin()
-        with mistakes_told():
+        with mistakes_told(config):
             return function(config)
 
     return wrapped

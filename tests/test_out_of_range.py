@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from maskvid.bounds import ARGUMENTS, PRETRAINING
@@ -83,3 +84,20 @@ def test_a_connection_that_is_not_another_processs_keeps_its_own_words():
         type("DistributionNotFound", (Exception,), {})(),
     ):
         assert mistake(error) is None
+
+
+def test_a_run_that_does_not_fit_names_the_next_switch_that_is_not_on():
+    error = torch.OutOfMemoryError("CUDA out of memory")
+    assert "fewer frames, a smaller size" in str(mistake(error))
+    with initialize_config_dir(CONF, version_base="1.3"):
+        for given, named in (
+            (["backbone=sd15", "method.unet.gradient_checkpointing=false"], "method.unet.gradient_checkpointing=true"),
+            (["backbone=sd15", "backbone.dtype=float32"], "backbone.dtype=bfloat16"),
+            (["backbone=sd15", "backbone.dtype=float16", "trainer.precision=32-true"], "trainer.precision=bf16-mixed"),
+            (["backbone=sd15", "data.batch_size=3"], "data.batch_size=1"),
+            (["backbone=sd15", "data.batch_size=1"], "ask for fewer frames, a smaller size"),
+        ):
+            config = compose("train", overrides=[*given, "data.train=x", "run_dir=y"])
+            assert named in str(mistake(error, config)), given
+        config = compose("generate", overrides=["run=x", "prompt=y", "masks=z"])
+        assert "backbone.dtype=bfloat16" in str(mistake(error, config))
