@@ -178,10 +178,10 @@ SWITCHES = (
 def roomier(config: DictConfig | None) -> str:
     """The next switch that takes less memory, and is not on yet."""
     halves = ("bfloat16", "float16", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
-    for key, wanted in () if config is None else SWITCHES:
-        node, _, name = key.rpartition(".")
-        there = isinstance(OmegaConf.select(config, node), DictConfig) and name in OmegaConf.select(config, node)
-        value = OmegaConf.select(config, key) if there else wanted
+    for key, wanted in SWITCHES:
+        path, _, name = key.rpartition(".")
+        node = None if config is None else OmegaConf.select(config, path)
+        value = node[name] if isinstance(node, DictConfig) and name in node else wanted
         if value != wanted and not (isinstance(wanted, str) and value in halves):
             return f"give {key}={str(wanted).lower() if isinstance(wanted, bool) else wanted}, or ask for fewer frames"
     return "ask for fewer frames, a smaller size, or half precision"
