@@ -73,7 +73,8 @@ class Steered:
             weights: How much of each; None shares equally.
             dtype: Of the backbone's weights; the adapter's are float32. None takes the run's.
             backbone: What is otherwise now of the backbone's arguments, see `maskvid.model.Backbone`, for example
-                `{"path": "/models/sd15"}`.
+                `{"path": "/models/sd15"}`; with `fast_lora` a LoRA is added that makes few steps do, for this pipeline
+                alone.
             sampling: What is otherwise of the run's sampling settings, see `maskvid.settings.Sampling`.
             clips: What is otherwise of its clips, see `maskvid.settings.Clips`.
 
@@ -86,9 +87,12 @@ class Steered:
         runs = [_fetched(one) for one in ([path] if isinstance(path, (str, Path)) else path)]
         if (Path(runs[0]) / "model_index.json").is_file():
             given.setdefault("path", str(runs[0]))
+        fast = given.pop("fast_lora", None)
         run = read_runs(runs, sampling=sampling, backbone=given, clips=clips)
         shares = shares_of(runs, weights)
         pipeline = cls.holding(load_backbone(run, runs[0], given))
+        if fast is not None:
+            pipeline.backbone.quicken(fast)
         pipeline._adapters = {str(one): (adapter_folder(one), share) for one, share in zip(runs, shares, strict=True)}
         try:
             pipeline.steer(run)
@@ -111,10 +115,12 @@ class Steered:
             kwargs: Of diffusers' own, for example `variant="fp16"`.
 
         Raises:
-            UserError: Several adapters are mixed, or none is loaded.
+            UserError: Several adapters are mixed, or none is loaded, or a LoRA for few steps is in the weights.
         """
         if [weight for _, weight in self._adapters.values()] != [1.0]:
             raise UserError("save_pretrained: load one adapter, with weight 1; a mixture is not saved.")
+        if self.backbone.quickened:
+            raise UserError("save_pretrained: fast_lora is in the backbone's weights; load the run without it.")
         self.backbone.pipeline.save_pretrained(save_directory, **kwargs)
         [(folder, _)] = self._adapters.values()
         target = Path(save_directory) / ADAPTER

@@ -15,7 +15,8 @@ class BackboneOverrides:
     """Arguments of `maskvid.model.Backbone` that differ from the run's.
 
     Null takes the run's, an empty value (`backbone.variant=`) none. The adapter fits only the weights it was tuned on,
-    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given.
+    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given. `fast_lora` is added to them
+    for this request alone: one that makes few steps do, such as LCM's, TCD's or Hyper-SD's.
     """
 
     path: str | None = None
@@ -29,6 +30,7 @@ class BackboneOverrides:
     control_picture: str | None = bounded(None, choices=PICTURES)
     controlnet_scale: float | None = bounded(None, low=0)
     safety_checker: bool | None = None
+    fast_lora: str | None = None
 
 
 @dataclass
@@ -133,6 +135,17 @@ class RequestConfig:
 
 
 @dataclass
+class SchedulerOverride:
+    """What samples in place of the run's scheduler.
+
+    Attributes:
+        name: Class of diffusers; null takes the run's.
+    """
+
+    name: str | None = None
+
+
+@dataclass
 class GenerateConfig(RequestConfig):
     """Root of `python -m maskvid.generate`; more frames than the run's window are made segment after segment.
 
@@ -141,6 +154,7 @@ class GenerateConfig(RequestConfig):
         best_of: Videos that are made, of this seed and those behind it, of which the best is kept: that of the
             largest product of mask IoU and text alignment.
         sampling: Overrides of the run's sampling settings.
+        scheduler: In place of the run's.
         first_frame: Picture to begin from; null paints one from the prompt.
         data: Where the run's training clips lie now.
     """
@@ -148,6 +162,7 @@ class GenerateConfig(RequestConfig):
     seed: int = bounded(0, low=0, high=SEEDS)
     best_of: int = bounded(1, low=1, high=64)
     sampling: GenerateSampling = field(default_factory=GenerateSampling)
+    scheduler: SchedulerOverride = field(default_factory=SchedulerOverride)
     first_frame: str | None = bounded(None, text=True)
     data: DataOverrides = field(default_factory=DataOverrides)
 
@@ -170,17 +185,6 @@ class EditConfig(RequestConfig):
     source_prompt: str = ""
     keep_background: bool = True
     sampling: EditSampling = field(default_factory=EditSampling)
-
-
-@dataclass
-class SchedulerOverride:
-    """What samples in place of the run's scheduler.
-
-    Attributes:
-        name: Class of diffusers; null takes the run's.
-    """
-
-    name: str | None = None
 
 
 @dataclass

@@ -76,6 +76,8 @@ class Backbone:
 
     controlled: Any = None
     """The pipeline with its ControlNet, where there is one."""
+    quickened = False
+    """Whether a LoRA for few steps is in the weights, see `quicken`."""
 
     def __init__(
         self,
@@ -227,6 +229,18 @@ class Backbone:
             self.controlled.to(device)
         return self
 
+    def quicken(self, lora: str) -> None:
+        """Add a LoRA that makes few steps do (LCM's, TCD's, Hyper-SD's) behind tuning: the fingerprint stays.
+
+        Args:
+            lora: File, folder or hub id.
+
+        Raises:
+            UserError: See `maskvid.model.lora.add_lora`.
+        """
+        add_lora(self.pipeline, lora, 1.0, key="backbone.fast_lora")
+        self.quickened = True
+
     def encoded_shapes(self, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """Shapes of `latents` (c, h, w) of pictures of this size, `text` (n, d), `subject` (n), maybe `pooled` (p)."""
         factor, length = self.vae_scale_factor, self.pipeline.tokenizer.model_max_length
@@ -310,7 +324,7 @@ class Backbone:
         return subject_faults(self.pipeline.tokenizer, prompt)
 
     def warn_of_unknown(self, prompts: Iterable[Prompt]) -> None:
-        """Name the words of prompts that were never seen in training, where that is known."""
+        """Name words never seen in training, where that is known."""
         warn_of_unknown(self.known_words, prompts)
 
     @torch.no_grad()
