@@ -106,7 +106,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
 
     @property
     def interrupt(self) -> bool:
-        """Whether a callback has asked to stop: the steps that are left are not made."""
+        """Whether a callback has asked to stop: steps that are left are not made."""
         return self._interrupt
 
     def encode_prompt(self, prompt: str) -> Embedded:
@@ -139,11 +139,11 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             UserError: The prompt marks several subjects, and there is not a mask for each.
         """
         asked = None if prompt is None else parse_prompt(prompt, name=place, most=SUBJECTS)
-        several = asked is not None and len(asked.subjects) > 1
-        if asked is not None and several and len(asked.subjects) != masks.shape[1]:
+        several = 0 if asked is None or len(asked.subjects) < 2 else len(asked.subjects)
+        if several and several != masks.shape[1]:
             raise UserError(
-                f"{place}={prompt!r} marks {len(asked.subjects)} subjects, and the masks are of {masks.shape[1]}; give "
-                "a mask for each, in the prompt's order, or mark one subject."
+                f"{place}={prompt!r} marks {several} subjects, and the masks are of {masks.shape[1]}; give a mask for "
+                "each, in the prompt's order, or mark one subject."
             )
         text, subject, pooled = embedded if asked is None else self.backbone.encode_text([asked])  # type: ignore[misc]
         words = "" if asked is None else asked.text
@@ -151,7 +151,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             ids=[words if name is None else name], masks=masks.amax(1, keepdim=True).unsqueeze(0), text=text,
             subject=subject, latents=None, frames=None, prompts=[words], pooled=pooled,
             objects=masks.unsqueeze(0) if several else None,
-            subjects=self.backbone.subjects(asked).unsqueeze(0) if asked is not None and several else None,
+            subjects=self.backbone.subjects(asked).unsqueeze(0) if asked and several else None,
         )  # fmt: skip
         return batch.to(self._execution_device)
 

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tests.mutants import MUTANTS, ROOT, Mutant, fault, mutate
+from tests.mutants import ROOT, fault, mutate
+from tests.ruined import MUTANTS, Mutant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

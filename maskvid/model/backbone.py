@@ -295,11 +295,9 @@ class Backbone:
                     stacklevel=2,
                 )
         device = place_of(self.pipeline.text_encoder)
+        texts = [prompt.text for prompt in prompts]
         encoded = self.pipeline.encode_prompt(
-            [prompt.text for prompt in prompts],
-            device=device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=False,
+            texts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         text, pooled = encoded[0].float(), encoded[2].float() if len(encoded) == 4 else None  # SDXL returns four
         if self.pipeline.config.get("force_zeros_for_empty_prompt"):
@@ -334,14 +332,9 @@ class Backbone:
 
         def residuals(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor, added: Any) -> Any:
             return self.controlled.controlnet(
-                latents,
-                timesteps,
-                text,
-                controlnet_cond=picture.to(latents),
-                conditioning_scale=self.controlnet_scale,
-                added_cond_kwargs=added,
-                return_dict=False,
-            )
+                latents, timesteps, text, controlnet_cond=picture.to(latents), added_cond_kwargs=added,
+                conditioning_scale=self.controlnet_scale, return_dict=False,
+            )  # fmt: skip
 
         return residuals
 
