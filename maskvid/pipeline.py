@@ -147,13 +147,12 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             )
         text, subject, pooled = embedded if asked is None else self.backbone.encode_text([asked])  # type: ignore[misc]
         words = "" if asked is None else asked.text
-        batch = ClipBatch(
+        return ClipBatch(
             ids=[words if name is None else name], masks=masks.amax(1, keepdim=True).unsqueeze(0), text=text,
             subject=subject, latents=None, frames=None, prompts=[words], pooled=pooled,
             objects=masks.unsqueeze(0) if several else None,
             subjects=self.backbone.subjects(asked).unsqueeze(0) if asked and several else None,
-        )  # fmt: skip
-        return batch.to(self._execution_device)
+        ).to(self._execution_device)  # fmt: skip
 
     def prepare_latents(self, batch: ClipBatch, first_frame: torch.Tensor) -> torch.Tensor:
         """The noise (b, f, c, h, w) that sampling starts from; what its frames share is the method's."""
@@ -169,7 +168,6 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         Raises:
             UserError: Names the argument, its value and the remedy.
         """
-        clean = self.inflated.clean_frames
         if (prompt is None) == (prompt_embeds is None):
             raise UserError("prompt: give it, or prompt_embeds in its place.")
         if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
@@ -182,7 +180,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             raise UserError(f"generator: give one, or a list of {num_videos}, one for each video.")
         if unknown := [name for name in tensor_inputs if name not in self._callback_tensor_inputs]:
             raise UserError(f"callback_on_step_end_tensor_inputs: {unknown[0]!r} is none of latents.")
-        self.backbone.check_clip(height, width, num_frames, clean_frames=clean)
+        self.backbone.check_clip(height, width, num_frames, clean_frames=self.inflated.clean_frames)
         self.check_length(num_frames)
         window = self.run.clips.num_frames
         if num_frames > window and (latents is not None or output_type == "latent"):
