@@ -23,6 +23,18 @@ def softened(masks: torch.Tensor, roughness: torch.Tensor) -> torch.Tensor:
     return UNKNOWN + (masks - UNKNOWN) * (1 - SOFTEST * roughness.view(-1, *[1] * (masks.ndim - 1)))
 
 
+def layered(masks: torch.Tensor) -> torch.Tensor:
+    """What is seen of each of several subjects where their masks overlap: later ones stand in front.
+
+    Args:
+        masks: (f, k, h, w) in [0, 1].
+    """
+    seen = masks.clone()
+    for index in range(masks.shape[1] - 1):
+        seen[:, index] *= 1 - masks[:, index + 1 :].amax(1)
+    return seen
+
+
 @dataclass
 class ClipBatch:
     """A batch of video clips with the masks that steer them.

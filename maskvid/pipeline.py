@@ -14,7 +14,7 @@ from diffusers.video_processor import VideoProcessor
 from PIL import Image
 
 from maskvid.asked import Asked
-from maskvid.clip import ClipBatch
+from maskvid.clip import ClipBatch, layered
 from maskvid.diffusion.long_video import segments
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, drawn_name, picture_given
@@ -129,7 +129,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
 
         Args:
             prompt: The words in [brackets] name the foreground, or each of several subjects.
-            masks: (f, k, H, W) in [0, 1]: one, or one for each subject.
+            masks: (f, k, H, W) in [0, 1]: one, or one for each subject, of which later ones stand in front.
             name: With the seed it decides all that is drawn; None takes the prompt's text, so that a prompt gives one
                 video, whatever stands beside it in a list.
             embedded: In place of the prompt, see `encode_prompt`.
@@ -150,7 +150,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         return ClipBatch(
             ids=[words if name is None else name], masks=masks.amax(1, keepdim=True).unsqueeze(0), text=text,
             subject=subject, latents=None, frames=None, prompts=[words], pooled=pooled,
-            objects=masks.unsqueeze(0) if several else None,
+            objects=layered(masks).unsqueeze(0) if several else None,
             subjects=self.backbone.subjects(asked).unsqueeze(0) if asked and several else None,
         ).to(self._execution_device)  # fmt: skip
 

@@ -120,6 +120,16 @@ def test_bodies_that_touch_are_parted_and_others_are_not():
     assert torch.equal(parted(masks), masks.amax(2, keepdim=True))
 
 
+def test_where_masks_overlap_the_later_subject_stands_in_front(pipe):
+    masks = torch.zeros(3, 2, 32, 48)
+    masks[:, 0, 8:24, 8:32], masks[:, 1, 8:24, 24:40] = 1, 1
+    clip = pipe.clip(TWO, masks)
+    assert clip.objects[0, 0, :, 12].argmax(0)[[10, 28, 36]].tolist() == [0, 1, 1]
+    assert clip.objects.sum(2).max() == 1
+    [union] = parted(clip.objects)[0, 0]
+    assert union[12, [10, 28, 36]].tolist() == [1, 1, 1]  # what is covered twice is no hole
+
+
 def test_the_first_frame_is_brought_to_each_subjects_own_mask():
     masks = torch.zeros(1, 2, 2, 64, 96)
     masks[0, :, 0, 20:44, :24], masks[0, :, 1, 20:44, 72:] = 1, 1
