@@ -3,8 +3,9 @@
 Takes the runs of `experiments/horse` (tuned where they are missing), makes the masks of the 24 test clips imprecise in
 each way, samples once as if they were exact and once as what they are (`sampling.mask_precision`), and scores every
 video by the exact masks. Writes beside this file results.csv (a row for each way, reading, seed and set), table.md
-(means of the three sets, half the spread over seeds) and strips.png (one clip: exact masks, then boxes and wide
-outlines read both ways).
+(means of the three sets, half the spread over seeds), strips.png (one clip: exact masks, then boxes and wide outlines
+read both ways) and, of the first seed and the `horse` clips alone, curves.csv: every way at every strength, read as what
+it is.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from PIL import Image
 from experiments.study import Row, evaluate, mean_over, options_of, tune, write_rows, write_table
 from maskvid.media.strips import contact_sheet
 from maskvid.media.writing import write_png
+from maskvid.settings import STRENGTHS
 
 HERE = Path(__file__).parent
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
-COLUMNS = ("mask_iou", "boundary_f", "text_alignment", "frame_consistency_all_pairs")
+COLUMNS = ("mask_iou", "boundary_f", "text_alignment", "frame_consistency_all_pairs", "foreground_colour")
 WAYS = (("boxes", 5, "box"), ("dilate", 3, "rough"), ("erode", 3, "rough"), ("shift", 3, "rough"))
 """Kind and strength of imprecision, see `maskvid.masks.perturb`, and what the masks are then said to be."""
+CURVES = {kind: precision for kind, _, precision in WAYS} | {"drop": "rough"}
 SHOWN = "horse/videos_horse-000"
 LABEL = 24  # rows of a strip's label
 
@@ -46,6 +49,18 @@ def sheet(run: Path) -> np.ndarray:
     return contact_sheet(rows)
 
 
+def curves(run: Path) -> list[Row]:
+    """Every way at every strength, on one set of clips."""
+    rows: list[Row] = []
+    for kind, precision in CURVES.items():
+        for strength in range(1, STRENGTHS + 1):
+            asked = {"perturb": kind, "perturb_strength": strength, "mask_precision": precision}
+            found = evaluate(run, f"curve-{kind}-{strength}", {"horse": SETS["horse"]}, **asked)
+            figures = {column: found[f"horse/{column}"] for column in COLUMNS}
+            rows.append({"masks": kind, "strength": strength, "read as": precision, **figures})
+    return rows
+
+
 def main() -> None:
     options = options_of(__doc__)
     rows: list[Row] = []
@@ -66,7 +81,9 @@ def main() -> None:
                 record(f"{kind} {strength}", reading, seed, found)
     write_rows(HERE / "results.csv", rows)
     write_table(HERE / "table.md", mean_over(rows, "set", COLUMNS), by=("masks", "read as"), columns=COLUMNS)
-    write_png(HERE / "strips.png", sheet(options.runs / f"maskvid-{options.seeds[0]}"))
+    first = options.runs / f"maskvid-{options.seeds[0]}"
+    write_png(HERE / "strips.png", sheet(first))
+    write_rows(HERE / "curves.csv", curves(first))
 
 
 if __name__ == "__main__":
