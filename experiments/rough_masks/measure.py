@@ -4,8 +4,8 @@ Takes the runs of `experiments/horse` (tuned where they are missing), makes the 
 each way, samples once as if they were exact and once as what they are (`sampling.mask_precision`), and scores every
 video by the exact masks. Writes beside this file results.csv (a row for each way, reading, seed and set), table.md
 (means of the three sets, half the spread over seeds), strips.png (one clip: exact masks, then boxes and wide outlines
-read both ways) and, of the first seed and the `horse` clips alone, curves.csv: every way at every strength, read as what
-it is.
+read both ways) and, of the first seed and the `horse` clips alone, curves.csv: every way at every strength, read as
+what it is.
 """
 
 from __future__ import annotations
