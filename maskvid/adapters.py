@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +36,8 @@ class Steered:
         seed: Of what is drawn, with the name of each clip.
         sources: Training clips without prompts, for methods whose sampling starts from the noise of one.
         negative: What guidance leads away from, as `Backbone.encode_text` gives it; None is the empty prompt.
+        find: A segmenter, called with frames (n, 3, h, w) in [-1, 1] and masks (n, 1, h, w): what a given first frame
+            shows, to which rough masks are then fitted. None fits none.
     """
 
     components: dict[str, Any]
@@ -52,6 +54,7 @@ class Steered:
         self._inflated: InflatedUNet | None = None
         self.sources: ClipBatch | None = None
         self.negative: Embedded | None = None
+        self.find: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self._run: Description | None = None
 
     @classmethod

@@ -10,9 +10,11 @@ from typing import Any, Self
 
 import torch
 
+from maskvid.clip import ClipBatch
 from maskvid.diffusion.scheduler import SAMPLERS
 from maskvid.errors import UserError
 from maskvid.inputs import picture_given
+from maskvid.masks.fitting import fitted
 from maskvid.masks.given import masks_given
 from maskvid.masks.precision import precision_of
 from maskvid.masks.video import read_subjects
@@ -75,6 +77,28 @@ class Asked(Sampled):
             stacklevel=2,
         )
         return self
+
+    def fitted(self, batch: ClipBatch, pictures: torch.Tensor) -> ClipBatch:
+        """The batch with its rough masks fitted to given first frames, see `maskvid.masks.fitting.fitted`.
+
+        Boxes stay, for they are read as boxes; exact masks stay, and so do those of several subjects, for a segmenter
+        does not say whose foreground it finds.
+
+        Args:
+            batch: Clips asked for.
+            pictures: (b, 3, H, W) in [-1, 1], their first frames.
+        """
+        if self.find is None or batch.objects is not None or self.sampling.mask_precision not in ("drawn", "rough"):
+            return batch
+        found = self.find(pictures, batch.masks[:, 0])
+        masks = torch.stack([fitted(own, shown[0]) for own, shown in zip(batch.masks, found, strict=True)])
+        if not torch.equal(masks, batch.masks):
+            warnings.warn(
+                "the masks are rough and do not lie where the first frame shows the foreground: they were moved and "
+                "resized to fit it; mask_precision=exact takes them as they are.",
+                stacklevel=2,
+            )
+        return replace(batch, masks=masks)
 
     def _looks_of(self, masks: torch.Tensor) -> str:
         """How precise the masks of the least precise subject look."""

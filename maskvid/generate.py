@@ -72,10 +72,14 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         mask_fps=config.mask_fps, max_foreground=config.max_foreground or clips.max_foreground,
     )  # fmt: skip
     pipeline = pipeline.looking_at(masks) if config.sampling.mask_precision is None else pipeline
-    first = None if config.first_frame is None else pipeline.backbone.encode_frames(read_picture(config, size))
+    picture = None if config.first_frame is None else read_picture(config, size)
+    first = None if picture is None else pipeline.backbone.encode_frames(picture)
     batches = [pipeline.clip(prompt, masks) for prompt in prompts_of(config)]
     pipeline.backbone.warn_of_unknown(parsed(prompts_of(config)))
     judge = judge_of(config, pipeline, height, width, needed=config.best_of > 1)
+    if judge is not None and picture is not None:
+        pipeline.find = judge.encoders.segmenter
+        batches = [pipeline.fitted(batch, picture) for batch in batches]
     paths = []
     for index, (prompt, batch) in enumerate(zip(prompts_of(config), batches, strict=True)):
         with scratch(output_folder(config), "generated") as workdir:
@@ -91,7 +95,7 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
             "generated", path.stem, batch.prompts[0], best.shown, batch.masks[0, best.numbers].cpu(), fps=clips.fps
         )
         tell(
-            path, prompt, sample, best.numbers, masks,
+            path, prompt, sample, best.numbers, batch.outlines[0].cpu() if batch.objects is None else masks,
             request={"masks": masks_of(config), "mask_precision": pipeline.sampling.mask_precision, "seed": best.seed},
             followed=best.followed, judge=judge, best_of=tries,
         )  # fmt: skip

@@ -132,7 +132,10 @@ class MaskVidModule(LightningModule):
         batch = self._perturbed(batch)
         assert batch.latents is not None
         first = batch.latents[:, 0]
-        if pipeline.sampling.first_frame != "given":
+        if pipeline.sampling.first_frame == "given":
+            if batch.frames is not None:
+                batch = pipeline.fitted(batch, batch.frames[:, 0])
+        else:
             first = pipeline.paint_first_frame(batch.prompts, batch.masks[:, 0], batch.ids)
         videos = pipeline.generate(batch, first).cpu()
         return [

@@ -220,8 +220,9 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             masks: Where the foreground is, white: a path as the programs take it, a list of PIL pictures, an array or a
                 tensor, see `maskvid.masks.given.masks_given`. Of several subjects a path of numbered objects, a list of
                 a path for each, or (f, k, h, w), in the prompt's order.
-            image: The first frame: a path, a PIL picture, an array (h, w, 3) or a tensor (3, h, w) in [0, 1]. None
-                paints one from the prompt, led by the first mask where there is a ControlNet.
+            image: The first frame: a path, a PIL picture, an array (h, w, 3) or a tensor (3, h, w) in [0, 1], to which
+                rough masks are fitted where `find` is set. None paints one from the prompt, led by the first mask where
+                there is a ControlNet.
             negative_prompt: What guidance leads away from.
             height: Rows; None takes the run's.
             width: Columns; None takes the run's.
@@ -267,6 +268,8 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             batch = self.clip(
                 prompts[index // num_videos_per_prompt], given, embedded=prompt_embeds, name=drawn_name(draws)
             )
+            if image is not None:
+                batch = asked.fitted(batch, picture_given(image, (height, width)))
             with self.arithmetic(), self.progress_bar(total=total) as bar:
                 first = asked._first_frame(batch, image, (height, width))
                 step = Steps(self, bar, callback_on_step_end, callback_on_step_end_tensor_inputs)

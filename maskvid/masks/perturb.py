@@ -126,3 +126,9 @@ def sliding_box(masks: torch.Tensor) -> torch.Tensor:
 def _between(present: torch.Tensor) -> torch.Tensor:
     """Everything from the first place present to the last, along the last axis."""
     return (present.cumsum(-1) > 0) & (present.flip(-1).cumsum(-1) > 0).flip(-1)
+
+
+def distance(mask: np.ndarray) -> np.ndarray:
+    """Signed distance of each pixel to a mask's outline (h, w), positive inside."""
+    solid = (mask >= 0.5).astype(np.uint8)
+    return cv2.distanceTransform(solid, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from maskvid.masks.perturb import PIXEL, boxes, perturb, shifted, sliding_box
+from maskvid.masks.perturb import PIXEL, boxes, distance, perturb, shifted, sliding_box
 from maskvid.settings import STRENGTHS
 
 
@@ -50,15 +50,9 @@ def _outlined(masks: torch.Tensor, pixels: float, strength: int, generator: np.r
     offsets = pixels * (side[:, None, None] + 0.4 * wobble)
     frames = [
         np.clip(distance + np.maximum(offset, -0.7 * max(distance.max(), 0)) + 0.5, 0, 1)
-        for distance, offset in zip(map(_distance, masks[:, 0].numpy()), offsets, strict=True)
+        for distance, offset in zip(map(distance, masks[:, 0].numpy()), offsets, strict=True)
     ]
     return torch.from_numpy(np.stack(frames)).unsqueeze(1).to(masks)
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    """Signed distance to the outline in pixels, positive inside."""
-    solid = (mask >= 0.5).astype(np.uint8)
-    return cv2.distanceTransform(solid, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
 
 
 def _beside(masks: torch.Tensor, pixels: float, strength: int, generator: np.random.Generator) -> torch.Tensor:
