@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from maskvid.clip import ClipBatch, Sample
 from maskvid.config import CONF, register
+from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import entry_point, print_warning, refuse_given, run
 from maskvid.errors import UserError
 from maskvid.feedback import Judge, done_or_told, judge_of, print_made, tell
@@ -65,6 +66,9 @@ def generate(config: DictConfig) -> list[Path]:
 
 def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
     _check_first_frame(config, pipeline)
+    if config.scheduler.name is not None:
+        schedule = pipeline.backbone.scheduler.config
+        pipeline.register_modules(scheduler=make_scheduler(config.scheduler.name, schedule=schedule))
     clips = pipeline.run.clips
     size = height, width = config.height or clips.height, config.width or clips.width
     masks = read_subjects(

@@ -17,7 +17,6 @@ from maskvid.data import MaskVidDataModule
 from maskvid.data.triples import read_triples
 from maskvid.description import Description
 from maskvid.devices import device_of
-from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.entry import check_config, refuse_given
 from maskvid.errors import UserError
 from maskvid.files import check_output, clear_temporaries, file_name, unused
@@ -136,10 +135,7 @@ def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
         num_frames,
         clean_frames=pipeline.inflated.clean_frames,
     )
-    if generating:  # an edit starts from its source, by its own scheduler
-        if config.scheduler.name is not None:
-            schedule = pipeline.backbone.scheduler.config
-            pipeline.register_modules(scheduler=make_scheduler(config.scheduler.name, schedule=schedule))
+    if generating:  # an edit starts from its source
         pipeline.check_length(num_frames)
         pipeline.sources = training_clips(run, backbone) if inverts else None
     return pipeline.to(device).asked()

@@ -15,8 +15,10 @@ class BackboneOverrides:
     """Arguments of `maskvid.model.Backbone` that differ from the run's.
 
     Null takes the run's, an empty value (`backbone.variant=`) none. The adapter fits only the weights it was tuned on,
-    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given. `fast_lora` is added to them
-    for this request alone: one that makes few steps do, such as LCM's, TCD's or Hyper-SD's.
+    wherever they lie now; a ControlNet takes no part in tuning, so that any may be given.
+
+    Attributes:
+        fast_lora: A LoRA that makes few steps do (LCM's, TCD's, Hyper-SD's), added for this request alone.
     """
 
     path: str | None = None

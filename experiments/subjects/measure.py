@@ -23,7 +23,7 @@ from maskvid.prompt import SUBJECTS, parse_prompt
 from maskvid.world.pairs import Pair, random_pair
 
 HERE = Path(__file__).parent
-CLIPS, FRAMES = 8, 8
+CLIPS, FRAMES, SHOWN = 8, 8, 4
 WORLD = 1
 """Seed of the clips, on which no setting was chosen."""
 COLUMNS = ("mask_iou_of_each", "looks_like_itself", "mask_iou", "boundary_f")
@@ -69,8 +69,8 @@ def main() -> None:
             for way, video in videos.items():
                 how = {"clips": "that pass each other" if pair.passing else "one behind the other", "masks": way}
                 rows.append({**how, "clip": index, "seed": seed, **scored(encoders, pair, video)})
-                if seed == options.seeds[0] and way != CEILING:
-                    strips.append((f"{way}: {plain}", strip(video)))
+                if seed == options.seeds[0] and index < SHOWN and way != CEILING:
+                    strips.append((f"{way}: {plain}", strip(video, scale=2)))
         write_rows(HERE / "results.csv", rows)
     by_seed = mean_over(rows, "clip", COLUMNS)
     write_table(HERE / "table.md", by_seed, by=("clips", "masks"), columns=COLUMNS)
