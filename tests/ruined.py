@@ -83,6 +83,20 @@ MUTANTS = (
         ("test_subjects.py::test_each_subject_agrees_with_itself_and_the_ground_with_the_ground",),
     ),
     Mutant(
+        "encoder_steered_all_the_same",
+        "maskvid/model/inflate.py",
+        'return has.layers == "all" or name.startswith("up_blocks")',
+        "return True",
+        ("model/test_inflate.py::test_the_way_up_alone_is_steered",),
+    ),
+    Mutant(
+        "masks_fitted_the_wrong_way",
+        "maskvid/masks/fitting.py",
+        "for way in centres[1] - centres[0])",
+        "for way in centres[0] - centres[1])",
+        ("masks/test_fitting.py::test_what_is_wrong_alike_in_all_frames_is_mended",),
+    ),
+    Mutant(
         "coats_brought_to_no_mask_of_their_own",
         "maskvid/model/registration.py",
         "for own in small.split(1, 2):",

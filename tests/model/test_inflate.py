@@ -208,6 +208,25 @@ def test_the_random_start_is_a_function_of_the_layers_names_alone(parts):
     assert not any(torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i] if a.shape == b.shape)
 
 
+def test_the_way_up_alone_is_steered():
+    """What comes before it is the 2-D model's to the bit for every frame, and keeps nothing for a backward pass."""
+    video = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4).train()
+    for parameter in video.steering.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    seen = []
+    hook = video.unet.mid_block.register_forward_hook(lambda module, args, out: seen.append(out))
+    latents, timesteps, text, steer = clip("mini")
+    video(latents, timesteps, text, **steer)
+    with video.plain() as unet, torch.no_grad():
+        flat_output(unet, latents, timesteps, text, None)
+    hook.remove()
+    assert torch.equal(*seen)
+    assert not seen[0].requires_grad
+    whole = InflatedUNet(tiny_unet("mini"), vae_scale_factor=4, layers="all")
+    assert any(name.startswith("down_blocks") for name in whole.steering)
+    assert {name for name in video.steering if name.startswith("mask_input-")} < set(whole.steering)
+
+
 def test_gradient_checkpointing_gives_the_same_gradients():
     grads, kept = [], []
     for checkpointing in (False, True):
