@@ -18,7 +18,7 @@ from maskvid.evaluate import evaluate, take_judges
 from maskvid.generate import generate
 from maskvid.media.decode import decode_frames, frames_to_float
 from maskvid.metrics.background import background_psnr
-from maskvid.metrics.suite import CONSISTENCY, MASKS, METRICS, MOTION
+from maskvid.metrics.suite import CONSISTENCY, IDENTITY, MASKS, METRICS, MOTION
 from maskvid.settings import Judges
 from maskvid.train import train
 from tests.data.tiny import make_frames, make_masks, write_mp4, write_triple
@@ -181,7 +181,7 @@ def test_a_bare_video_is_scored_as_far_as_that_goes(triples, tmp_path):
     with_masks = evaluate(
         configure_evaluate(f"videos={tmp_path}/alone.mp4", f"masks={triples}/one.npz", f"out={tmp_path / 'b'}")
     )
-    assert set(with_masks) == {f"videos/{name}" for name in (*MASKS, *CONSISTENCY, *MOTION)}
+    assert set(with_masks) == {f"videos/{name}" for name in (*MASKS, *CONSISTENCY, *IDENTITY, *MOTION)}
 
 
 @pytest.mark.parametrize(
