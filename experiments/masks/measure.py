@@ -34,7 +34,7 @@ FILM = (
 MOTIONS: dict[str, tuple[str, str, int]] = {
     "horse": ("horse.yaml", f"[a brown horse] {MEADOW}", 40),
     "box": ("box.yaml", f"[a brown horse] {MEADOW}", 16),
-    "herd": ("herd.yaml", f"[a grey elephant] {MEADOW}", 20),
+    "herd": ("herd.yaml", f"[a grey elephant] and [a brown dog] {MEADOW}", 20),
     "morph": ("morph.yaml", f"[a black horse] {MEADOW}", 24),
     "sentence": ("sentence.json", "[a patchy giraffe] in the desert, during the day", 32),
 }
