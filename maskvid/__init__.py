@@ -5,8 +5,8 @@ from typing import Any
 
 # Threads that wait for others spin but a moment, then give their core away. GNU's OpenMP spins for ever so long, and
 # beside one other process tuning on two cores then nearly stands still. Steps a second on two idle cores, and beside a
-# busy process: as it is 2.4, 0.1; passive 1.9, 1.3; a thousand spins 2.4, 1.1; twenty thousand 2.6, less than 0.6. It is
-# read when PyTorch is loaded, so that it must be said before.
+# busy process: as it is 2.4, 0.1; passive 1.9, 1.3; a thousand spins 2.4, 1.1; twenty thousand 2.6, less than 0.6.
+# It is read when PyTorch is loaded, so that it must be said before.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
