@@ -179,7 +179,7 @@ class MaskVidModule(LightningModule):
         optimizer = torch.optim.AdamW(groups)
         total, warmup, decay_from = self.trainer.max_steps, self.optim.warmup_steps, self.optim.decay_from
 
-        # a function of the step: PyTorch's chained schedules multiply, and a run continued beyond its end would stay at 0
+        # of the step alone: PyTorch's chained schedules multiply, and a run continued beyond its end would stay at 0
         def rate(step: int) -> float:
             rising = min(1.0, (step + 1) / max(warmup, 1))
             falling = (total - step) / max(total * (1 - decay_from), 1) if total > 0 else 1.0
