@@ -49,8 +49,8 @@ def _outlined(masks: torch.Tensor, pixels: float, strength: int, generator: np.r
     wobble = torch.nn.functional.interpolate(coarse, (count, height, width), mode="trilinear")[0, 0].numpy()
     offsets = pixels * (side[:, None, None] + 0.4 * wobble)
     frames = [
-        np.clip(distance + np.maximum(offset, -0.7 * max(distance.max(), 0)) + 0.5, 0, 1)
-        for distance, offset in zip(map(distance, masks[:, 0].numpy()), offsets, strict=True)
+        np.clip(depth + np.maximum(offset, -0.7 * max(depth.max(), 0)) + 0.5, 0, 1)
+        for depth, offset in zip(map(distance, masks[:, 0].numpy()), offsets, strict=True)
     ]
     return torch.from_numpy(np.stack(frames)).unsqueeze(1).to(masks)
 

@@ -35,8 +35,9 @@ def object_ious(detected: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
     found, asked = detected[:, 0] >= 0.5, objects >= 0.5
     ious = torch.empty(asked.shape[:2])
     for frame, (foreground, masks) in enumerate(zip(found.cpu(), asked.cpu(), strict=True)):
-        away = [distance_transform_edt(~mask.numpy()) if mask.any() else np.inf for mask in masks]
-        nearest = np.argmin(np.broadcast_arrays(*away, np.zeros(masks.shape[1:]))[:-1], axis=0)
+        nowhere = np.full(masks.shape[1:], np.inf)
+        away = [distance_transform_edt(~mask.numpy()) if mask.any() else nowhere for mask in masks]
+        nearest = np.argmin(away, axis=0)
         for index, mask in enumerate(masks):
             own = foreground & torch.from_numpy(nearest == index)
             ious[frame, index] = mask_iou(own[None, None].float(), mask[None, None].float(), given_frames=0)

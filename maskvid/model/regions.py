@@ -62,10 +62,10 @@ def _tokens(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def parted(masks: torch.Tensor) -> torch.Tensor:
-    """The union of several subjects' masks, with a gap where one stands before the other: what one encoder can read.
+    """The union of several subjects' masks, with a gap where they touch: what one encoder can read.
 
     Tuned on one subject, the mask input knows outlines; where two bodies touch or cross the union has none, so one is
-    drawn, a pixel wide for every 64 rows, along the edge of the one that covers less of the picture there.
+    drawn: whatever lies within a pixel (of 64 rows) of both is left out.
 
     Args:
         masks: (b, f, k, H, W) in [0, 1].
