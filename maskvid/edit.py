@@ -75,14 +75,14 @@ def _edit(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
         paths.append(write_video(path, video, fps))
         shown = spaced(len(masks), COLUMNS)
         precision = pipeline.sampling.mask_precision  # and an edit makes its first frame, too
+        outlines, whole = wanted.outlines[0].cpu(), wanted.masks[0].cpu()
         following = None
         if judge is not None:
             following = judge.following(text, 0, shown, precision=precision, subjects=own_words(prompt, wanted))
-            following.add(video, wanted.outlines[0].cpu())
-        whole = wanted.masks[0].cpu()
+            following.add(video, outlines)
         sample = Sample("edited", path.stem, text, video[shown], whole[shown], reference=frames[shown], fps=fps)
         tell(
-            path, prompt, sample, shown, masks, request={"source": config.source, "masks": masks_of(config)},
+            path, prompt, sample, shown, outlines, request={"source": config.source, "masks": masks_of(config)},
             followed=done_or_told(following), judge=judge,
         )  # fmt: skip
     return paths

@@ -83,8 +83,7 @@ def evaluate_run(config: DictConfig, encoders: Any, folder: Path) -> tuple[dict[
         raise UserError("sets: the run has no validation sets; give some, for example +sets.mine=FOLDER.")
     clean_frames = pipeline.inflated.clean_frames
     pipeline.backbone.check_clip(clips.height, clips.width, clips.num_frames, clean_frames=clean_frames, place="data.")
-    if pipeline.sampling.mask_precision != "exact":
-        pipeline.find = lambda pictures, masks: encoders.segmenter(pictures, masks)  # loaded where it is asked
+    pipeline.find = lambda pictures, masks: encoders.segmenter(pictures, masks)  # loaded where rough masks ask it
     module = MaskVidModule(pipeline.asked(), set_names=list(sets)).eval()
     data = clips_of(run, sets).attach(pipeline.backbone)
     metrics = MetricsCallback(encoders=encoders, folder=folder, given_frames=config.given_frames)

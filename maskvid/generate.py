@@ -95,11 +95,10 @@ def _generate(config: DictConfig, pipeline: MaskVidPipeline) -> list[Path]:
             path = video_path(config, index, batch.prompts[0], end=f"-seed{best.seed}")
             os.replace(best.path, path)
         tries = [{"seed": one.seed, **_means(one)} for one in made] if len(made) > 1 else None
-        sample = Sample(
-            "generated", path.stem, batch.prompts[0], best.shown, batch.masks[0, best.numbers].cpu(), fps=clips.fps
-        )
+        shown = batch.masks[0, best.numbers].cpu()
+        sample = Sample("generated", path.stem, batch.prompts[0], best.shown, shown, fps=clips.fps)
         tell(
-            path, prompt, sample, best.numbers, batch.outlines[0].cpu() if batch.objects is None else masks,
+            path, prompt, sample, best.numbers, batch.outlines[0].cpu(),
             request={"masks": masks_of(config), "mask_precision": pipeline.sampling.mask_precision, "seed": best.seed},
             followed=best.followed, judge=judge, best_of=tries,
         )  # fmt: skip
