@@ -50,5 +50,7 @@ def fitted(masks: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     # pixels have few distances, and many have the same: the outline whose area is nearest, the mask's own if in doubt
     outlines = sorted(np.unique(-depth), key=abs)
     outline = min([0.0, *outlines], key=lambda outward: abs(int((depth >= -outward).sum()) - int(sizes[1])))
+    if not (rows or columns or outline):
+        return masks  # they fit, and their edges stay as soft as they were
     made = [np.clip(distance(mask) + outline + 0.5, 0, 1) if mask.any() else mask for mask in moved]
     return torch.from_numpy(np.stack(made)).unsqueeze(1).to(masks)
