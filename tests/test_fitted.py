@@ -7,9 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from maskvid import MaskVidPipeline
+import maskvid.asked
+from maskvid.evaluate import evaluate
+from maskvid.generate import generate
 from maskvid.train import train
-from tests.runs import configure
+from tests.runs import configure, configure_generate, opened
+from tests.test_evaluate import configure_evaluate
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +24,7 @@ def run(overrides, tmp_path_factory):
 
 
 def test_rough_masks_follow_the_first_frame_and_exact_ones_and_boxes_what_was_asked(run):
-    pipe = MaskVidPipeline.from_pretrained(run)
-    pipe.set_progress_bar_config(disable=True)
+    pipe = opened(run)
     masks = np.zeros((3, 32, 48), np.uint8)
     masks[:, 8:20, 8:20] = 255
     picture, asked = Image.new("RGB", (48, 32), "grey"), []
@@ -51,3 +53,24 @@ def test_rough_masks_follow_the_first_frame_and_exact_ones_and_boxes_what_was_as
         assert torch.equal(made("box"), before["box"])
         made("rough", image=None)  # painted by the masks
     assert len(asked) == 1
+
+
+def test_the_programs_fit_by_their_own_segmenter(run, triples, tmp_path, monkeypatch):
+    """`evaluate` by what scores, `generate` by the run's judge where a picture is given; nobody else has one."""
+    seen = []
+    monkeypatch.setattr(maskvid.asked, "fitted", lambda masks, found: seen.append(tuple(found.shape)) or masks)
+    sets = f"+sets.seen={triples}"
+    for precision, count in (("exact", 0), ("rough", 3)):
+        out = f"out={tmp_path / precision}"
+        evaluate(
+            configure_evaluate(f"run={run}", sets, f"sampling.mask_precision={precision}", out, "save_videos=false")
+        )
+        assert seen == [(32, 48)] * count
+    Image.new("RGB", (48, 32), "grey").save(tmp_path / "first.png")
+    made = ["sampling.mask_precision=rough", "device=cpu", f"out={tmp_path / 'made'}", "prompt='[a fox] runs'"]
+    given = f"first_frame={tmp_path / 'first.png'}"
+    generate(configure_generate(run, triples, *made))
+    generate(configure_generate(run, triples, *made, given, "judge=false"))
+    assert len(seen) == 3
+    generate(configure_generate(run, triples, *made, given))
+    assert len(seen) == 4

@@ -24,7 +24,7 @@ import maskvid.pipeline
 from maskvid import MaskVidPipeline
 from maskvid.errors import UserError
 from maskvid.train import train
-from tests.runs import configure
+from tests.runs import configure, opened
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,7 @@ def other(overrides, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def pipe(run) -> MaskVidPipeline:
-    pipe = MaskVidPipeline.from_pretrained(run)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return opened(run)
 
 
 @pytest.fixture(scope="module")

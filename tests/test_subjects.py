@@ -25,7 +25,7 @@ from maskvid.prompt import parse_prompt
 from maskvid.train import train
 from tests.backbones import tiny_unet
 from tests.model.test_inflate import clip
-from tests.runs import configure, configure_generate
+from tests.runs import configure, configure_generate, opened
 
 TWO = "[a fox] chases [a bird]"
 
@@ -40,9 +40,7 @@ def run(overrides, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def pipe(run) -> MaskVidPipeline:
-    pipe = MaskVidPipeline.from_pretrained(run)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return opened(run)
 
 
 @pytest.fixture(scope="module")
