@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from maskvid.masks.precision import precision_of
 from maskvid.masks.video import read_subjects
 from maskvid.media.times import evenly
 from maskvid.model import Embedded
+from maskvid.prompt import marked_in
 from maskvid.sampled import Sampled
 from maskvid.settings import ROUGHNESS
 
@@ -111,13 +113,20 @@ class Asked(Sampled):
         frames = num_frames or (len(masks) if several else clips.num_frames)
         return height or clips.height, width or clips.width, frames
 
-    def _masks(self, masks: Any, height: int, width: int, num_frames: int, subjects: int = 1) -> torch.Tensor:
-        """Masks of any kind, (num_frames, subjects, height, width) in [0, 1]."""
-        most = self.run.clips.max_foreground
+    def _believing(
+        self, masks: Any, prompts: Sequence[str | None], height: int, width: int, num_frames: int, precision: str | None
+    ) -> tuple[Self, torch.Tensor]:
+        """Masks of any kind, (num_frames, k, height, width) in [0, 1] of the subjects that the prompts mark.
+
+        With them comes the pipeline that believes them as far as they look precise, where no precision was asked for.
+        """
+        subjects, most = max(map(marked_in, prompts)), self.run.clips.max_foreground
         if _paths(masks):
             at = evenly(num_frames, self.run.clips.fps)
-            return read_subjects(masks, subjects, at, height, width, max_foreground=most)
-        return masks_given(masks, num_frames, height, width, max_foreground=most, subjects=subjects)
+            given = read_subjects(masks, subjects, at, height, width, max_foreground=most)
+        else:
+            given = masks_given(masks, num_frames, height, width, max_foreground=most, subjects=subjects)
+        return self.looking_at(given) if precision is None else self, given
 
     def _first_frame(self, batch: Any, image: Any, size: tuple[int, int]) -> torch.Tensor:
         """The picture given, or one that is painted."""

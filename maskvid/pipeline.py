@@ -19,7 +19,7 @@ from maskvid.diffusion.long_video import segments
 from maskvid.errors import UserError
 from maskvid.inputs import Callback, Interrupted, Steps, drawn_name, picture_given
 from maskvid.model import Embedded
-from maskvid.prompt import SUBJECTS, marked_in, parse_prompt
+from maskvid.prompt import SUBJECTS, parse_prompt
 from maskvid.tuned import arithmetic
 
 OUTPUTS = ("pil", "np", "pt", "latent")
@@ -259,8 +259,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
-        given = self._masks(masks, height, width, num_frames, max(map(marked_in, prompts)))
-        asked = asked.looking_at(given) if mask_precision is None else asked
+        asked, given = asked._believing(masks, prompts, height, width, num_frames, mask_precision)
         total = sum(1 for _ in segments(num_frames, self.run.clips.num_frames, 1)) * asked.sampling.num_inference_steps
         self._interrupt, videos = False, []
         for index in range(len(prompts) * num_videos_per_prompt):
@@ -319,8 +318,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_scale=mask_scale,
             mask_precision=mask_precision, negative=negative,
         )  # fmt: skip
-        given = self._masks(masks, height, width, num_frames, marked_in(prompt))
-        asked = asked.looking_at(given) if mask_precision is None else asked
+        asked, given = asked._believing(masks, [prompt], height, width, num_frames, mask_precision)
         batch = self.clip(prompt, given, name=drawn_name(generator))
         with self.arithmetic():
             first = asked._first_frame(batch, image, (height, width))
@@ -374,8 +372,7 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         asked = self.asked(
             num_inference_steps=num_inference_steps, guidance_scale=guidance_scale, mask_precision=mask_precision
         )
-        given = self._masks(masks, height, width, num_frames, marked_in(prompt))
-        asked = asked.looking_at(given) if mask_precision is None else asked
+        asked, given = asked._believing(masks, [prompt], height, width, num_frames, mask_precision)
         with self.arithmetic():
             latents = self.backbone.encode_frames(video).unsqueeze(0)
             source = replace(self.clip(source_prompt, given), latents=latents, frames=video.unsqueeze(0))
