@@ -78,16 +78,26 @@ def clips_given(config: DictConfig) -> dict[str, Any]:
     return settings | ({"train": [settings["train"]]} if isinstance(settings.get("train"), str) else {})
 
 
+def _listed(config: DictConfig, key: str, remedy: str) -> list[str]:
+    """What is given as one text or as a list of several.
+
+    Raises:
+        UserError: There is none, or one that is no text.
+    """
+    given = config[key]
+    several = list(given) if isinstance(given, ListConfig) else [given]
+    if not several or not all(isinstance(one, str) and one.strip() for one in several):
+        raise UserError(f"{key}={given}: {remedy}")
+    return several
+
+
 def runs_of(config: DictConfig) -> list[str]:
     """The runs of a request, one or a list.
 
     Raises:
         UserError: None is named, or something that is no path.
     """
-    runs = list(config.run) if isinstance(config.run, ListConfig) else [config.run]
-    if not runs or not all(isinstance(run, str) and run for run in runs):
-        raise UserError(f"run={config.run}: give a run directory, or a list of several.")
-    return runs
+    return _listed(config, "run", "give a run directory, or a list of several.")
 
 
 def prepare(config: DictConfig, usage: str) -> MaskVidPipeline:
@@ -164,10 +174,7 @@ def prompts_of(config: DictConfig) -> list[str]:
     Raises:
         UserError: There is none, or one that is no text.
     """
-    prompts = list(config.prompt) if isinstance(config.prompt, ListConfig) else [config.prompt]
-    if not prompts or not all(isinstance(prompt, str) and prompt.strip() for prompt in prompts):
-        raise UserError(f"prompt={config.prompt}: give a text, or a list of texts in quotes.")
-    return prompts
+    return _listed(config, "prompt", "give a text, or a list of texts in quotes.")
 
 
 def parsed(prompts: Iterable[str]) -> list[Prompt]:
@@ -191,9 +198,7 @@ def masks_of(config: DictConfig) -> str | list[str]:
     Raises:
         UserError: There is none, or one that is no path.
     """
-    masks = list(config.masks) if isinstance(config.masks, ListConfig) else [config.masks]
-    if not masks or not all(isinstance(path, str) and path.strip() for path in masks):
-        raise UserError(f"masks={config.masks}: give a path, or a list of one for each subject, masks=[A,B].")
+    masks = _listed(config, "masks", "give a path, or a list of one for each subject, masks=[A,B].")
     return masks if isinstance(config.masks, ListConfig) else masks[0]
 
 
