@@ -164,7 +164,7 @@ class MaskVidModule(LightningModule):
         return replace(batch, masks=torch.stack(drawn).to(batch.masks))
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the steering: rates and decay by what each layer says that it is, see `maskvid.model.roles`."""
+        """Rates and decay of the steering by what each layer says that it is, see `maskvid.model.roles`."""
         if not any(True for _ in self.unet.steering.parameters()):
             raise UserError("method: it has nothing to train; set method.trained=false.")
         assert self.optim is not None
@@ -176,7 +176,13 @@ class MaskVidModule(LightningModule):
                 weight_decay = self.optim.weight_decay if decay else 0.0
                 if chosen:
                     groups.append({"params": chosen, "lr": learning_rate, "weight_decay": weight_decay})
-        optimizer = torch.optim.AdamW(groups)
+        optimizer: torch.optim.Optimizer
+        if self.optim.name == "muon":  # what is no matrix it leaves to AdamW with Nesterov's momentum
+            from timm.optim import Muon  # slow to load, and only tuning needs it
+
+            optimizer = Muon(groups, nesterov=True, betas=(0.9, 0.999))
+        else:
+            optimizer = torch.optim.AdamW(groups)
         total, warmup, decay_from = self.trainer.max_steps, self.optim.warmup_steps, self.optim.decay_from
 
         # of the step alone: PyTorch's chained schedules multiply, and a run continued beyond its end would stay at 0
@@ -229,7 +235,8 @@ class MaskVidModule(LightningModule):
                 f"ckpt_path: the checkpoint is that of another method ({unlike[0]} and {len(unlike) - 1} more parts "
                 "differ); give the method it was trained with, or start a new run."
             )
-        begun = {"method.mask_dropout": 0.0} | checkpoint["settings"]  # which checkpoints did not always have
+        # what checkpoints did not always say
+        begun = {"method.mask_dropout": 0.0, "optim.name": "adamw"} | checkpoint["settings"]
         for name, value in self._settings().items():
             if begun.get(name) != value:
                 raise UserError(

@@ -12,6 +12,7 @@ from maskvid.errors import UserError
 
 NOISES = ("independent", "preserve", "lamp")
 STARTS = ("noise", "inversion", "drift")
+OPTIMISERS = ("muon", "adamw")
 KINDS = ("dilate", "erode", "shift", "drop", "boxes")
 """Ways in which masks are imprecise, see `maskvid.masks.perturb`."""
 STRENGTHS = 5
@@ -258,17 +259,21 @@ class Noise:
 
 @dataclass(kw_only=True)
 class Optim:
-    """AdamW with a linear warm-up and a linear decay over the last part of training.
+    """The optimiser, with a linear warm-up and a linear decay over the last part of training.
 
     Attributes:
+        name: `muon` moves a matrix or kernel in all directions alike (orthogonalised momentum, as large as AdamW's
+            step, arXiv 2502.16982), and what is none by AdamW with Nesterov's momentum; `adamw` is AdamW for all. The
+            horse follows its masks as well after a quarter of AdamW's steps (experiments/budget).
         learning_rate: Of temporal layers and attention.
         mask_learning_rate: Of the mask's and first frame's inputs, of what the words feed, and of the attentions'
             strengths and gates.
-        weight_decay: AdamW's, of the weight matrices and kernels of new layers alone: see `maskvid.model.roles`.
+        weight_decay: Decoupled, of the weight matrices and kernels of new layers alone: see `maskvid.model.roles`.
         warmup_steps: Optimiser steps until the full rate.
         decay_from: Share of training after which the rate falls to zero.
     """
 
+    name: str = "muon"
     learning_rate: float = bounded(3e-4, low=0, high=1e3)
     mask_learning_rate: float = bounded(3e-3, low=0, high=1e3)
     weight_decay: float = bounded(1e-2, low=0)
@@ -277,6 +282,8 @@ class Optim:
 
     def __post_init__(self) -> None:
         """Refuse what no optimiser can do."""
+        if self.name not in OPTIMISERS:
+            raise UserError(f"optim.name={self.name!r}: choose one of {', '.join(OPTIMISERS)}.")
         check_bounds(self, "optim.")
 
 

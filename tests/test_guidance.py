@@ -79,18 +79,33 @@ def test_mask_scale_goes_from_unknown_masks_to_the_masks_and_beyond(overrides):
     module, data = build(overrides, "sampling.guidance_scale=5", "sampling.mask_scale=3")
     batch = validation_batch(data)
     calls = watch_passes(module.eval())
-    module.pipeline.generate(batch, batch.latents[:, 0])
-    assert len(calls) == 6  # two steps, each with the prompt, without, and with it but without the masks
-    asked, unasked, unmasked = calls[:3]
+    video = module.pipeline.generate(batch, batch.latents[:, 0])
+    assert len(calls) == 5  # two steps, each with the prompt and without; the later also with it but without the masks
+    asked, unasked, unmasked = calls[2:]
+    assert torch.equal(calls[0].masks, batch.masks)
     assert torch.equal(unmasked.masks, torch.full_like(batch.masks, UNKNOWN))
     assert torch.equal(unmasked.text, asked.text)
     assert torch.equal(unasked.masks, batch.masks)
-    guided = unasked.out + 5 * (asked.out - unasked.out) + 2 * (asked.out - unmasked.out)
     assert not torch.allclose(unmasked.out, asked.out, atol=1e-3)
     scheduler = copy.deepcopy(module.pipeline.scheduler)
     scheduler.set_timesteps(2)
-    after = scheduler.step(guided[:, 1:], scheduler.timesteps[0], asked.latents[:, 1:], return_dict=False)[0]
-    torch.testing.assert_close(calls[3].latents[:, 1:], after)
+    later = calls[0].latents[:, 1:]
+    for (with_prompt, without), of_masks in ((calls[:2], 0), ((asked, unasked), asked.out - unmasked.out)):
+        torch.testing.assert_close(with_prompt.latents[:, 1:], later)
+        guided = without.out + 5 * (with_prompt.out - without.out) + 2 * of_masks
+        timestep = scheduler.timesteps[0 if with_prompt is calls[0] else 1]
+        later = scheduler.step(guided[:, 1:], timestep, later, return_dict=False)[0]
+    torch.testing.assert_close(
+        video[:, 1:], module.pipeline.backbone.decode_latents(later[0])[None], atol=1e-4, rtol=1e-4
+    )
+
+
+def test_mask_scale_below_one_frees_the_foreground_in_every_step(overrides):
+    module, data = build(overrides, "sampling.guidance_scale=1", "sampling.mask_scale=0")
+    batch = validation_batch(data)
+    calls = watch_passes(module.eval())
+    module.pipeline.generate(batch, batch.latents[:, 0])
+    assert [bool((call.masks == UNKNOWN).all()) for call in calls] == [False, True] * 2
 
 
 @pytest.mark.parametrize(("share", "unknown"), [(0.0, {False}), (0.5, {False, True}), (1.0, {True})])

@@ -175,6 +175,7 @@ BAD = [
     (["method.noise.mode=pink"], "pink"),
     (["optim.learning_rate=-1"], r"^optim.learning_rate=-1.0: give 0 to 1000"),
     (["optim.decay_from=7"], "optim.decay_from=7.0: give 0 to 1"),
+    (["optim.name=sgd"], "optim.name='sgd': choose one of muon, adamw"),
     (["optim.weight_decay=nan"], "optim.weight_decay=nan: give a finite number"),
     (["method.noise.alpha=2"], "method.noise.alpha=2.0"),
     (["method.foreground_weight=-1"], "method.foreground_weight=-1"),

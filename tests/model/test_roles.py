@@ -47,6 +47,36 @@ def test_a_trained_layer_that_does_not_say_what_it_is_is_refused():
         parameters_by_role(layers)
 
 
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_the_optimiser_steps_as_its_name_says(overrides, tmp_path, name):
+    """Muon's step moves a matrix and a kernel in all directions alike, and as far on average as AdamW's."""
+    from maskvid.model import Backbone
+    from maskvid.train import build_module
+    from tests.runs import configure
+
+    settings = ["optim.weight_decay=0", "optim.warmup_steps=0", f"optim.name={name}"]
+    config = configure(overrides, f"run_dir={tmp_path}", *settings)
+    module = build_module(config, Backbone(**asdict(loading(config.backbone))), [])
+    module.trainer = type("Trainer", (), {"max_steps": 10})()
+    optimizer = module.configure_optimizers()["optimizer"]
+    rates = {id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+    rates = {key: rates[id(weight)] for key, weight in module.unet.steering.named_parameters()}
+    before = {name: value.clone() for name, value in module.unet.steering.named_parameters()}
+    generator = torch.Generator().manual_seed(1)
+    for parameter in module.unet.steering.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    optimizer.step()
+    for key, after in module.unet.steering.named_parameters():
+        moved = (after - before[key]).detach()
+        if key.endswith(("to_qkv.weight", "mask_input.conv.weight")):
+            stretched = torch.linalg.svdvals(moved.flatten(1))
+            assert (float(stretched.min()) > 0.5 * float(stretched.max())) is (name == "muon"), key
+            assert 0.1 * rates[key] < moved.square().mean().sqrt() < 1.01 * rates[key], key
+        if key.endswith(".bias"):  # no matrix: as large everywhere, whatever the gradient
+            assert 0 < moved.abs().min() > 0.99 * moved.abs().max(), key
+            assert moved.abs().max() < 2 * rates[key], key
+
+
 def test_a_copy_keeps_its_weights_where_no_gradient_moves_it(overrides, tmp_path):
     """With a rate of decay that would take a third of it in a step, through the optimiser that trains."""
     from maskvid.model import Backbone
