@@ -101,6 +101,8 @@ class Steered:
             pipeline.steer(run)
         except UserError as error:
             raise UserError(f"run={runs[0]}: {error}") from error
+        if run.backbone.dtype == "float8":
+            pipeline.backbone.pack()
         return pipeline
 
     @classmethod
@@ -124,6 +126,8 @@ class Steered:
             raise UserError("save_pretrained: load one adapter, with weight 1; a mixture is not saved.")
         if self.backbone.quickened:
             raise UserError("save_pretrained: fast_lora is in the backbone's weights; load the run without it.")
+        if self.backbone.packed:
+            raise UserError("save_pretrained: the backbone's weights are rounded to eight bits; load it as bfloat16.")
         self.backbone.pipeline.save_pretrained(save_directory, **kwargs)
         [(folder, _)] = self._adapters.values()
         target = Path(save_directory) / ADAPTER
@@ -172,7 +176,9 @@ class Steered:
             UserError: It is no adapter, of another backbone, or of another method than those loaded.
         """
         folder = adapter_folder(_fetched(path))
-        run = read_runs([*(folder for folder, _ in self._adapters.values()), folder])
+        # in the arithmetic of the weights that are here, whatever the run was tuned on
+        here = {"dtype": str(self.backbone.dtype).removeprefix("torch.")}
+        run = read_runs([*(folder for folder, _ in self._adapters.values()), folder], backbone=here)
         check_fingerprint(run, self.backbone, path)
         before = dict(self._adapters)
         self._adapters[name or str(path)] = (folder, weight)

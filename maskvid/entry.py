@@ -173,16 +173,19 @@ SWITCHES = (
     ("data.batch_size", 1),
 )  # fmt: skip
 """What takes less memory, in the order of what it costs; a program has those of them that it can do something with."""
+PACKED = (("backbone.dtype", "float8"),)
+"""What does besides where nothing is trained."""
 
 
 def roomier(config: DictConfig | None) -> str:
     """The next switch that takes less memory, and is not on yet."""
     halves = ("bfloat16", "float16", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
-    for key, wanted in SWITCHES:
+    samples = config is not None and "run" in config
+    for key, wanted in (*SWITCHES, *(PACKED if samples else ())):
         path, _, name = key.rpartition(".")
         node = None if config is None else OmegaConf.select(config, path)
         value = node[name] if isinstance(node, DictConfig) and name in node else wanted
-        if value != wanted and not (isinstance(wanted, str) and value in halves):
+        if value != wanted and not (wanted in halves and value in (*halves, "float8")):
             return f"give {key}={str(wanted).lower() if isinstance(wanted, bool) else wanted}, or ask for fewer frames"
     return "ask for fewer frames, a smaller size, or half precision"
 

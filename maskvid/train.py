@@ -63,7 +63,7 @@ def precision_name(precision: Any) -> str:
 def check_precision(dtype: str, precision: Any, accelerator: str) -> None:
     """Refuse arithmetic in which the trained part, which is float32, cannot learn or cannot meet the backbone.
 
-    | `trainer.precision`    | float32 backbone       | bfloat16 backbone | float16 backbone         |
+    | `trainer.precision`    | float32 backbone       | bfloat16, float8  | float16 backbone         |
     |------------------------|------------------------|-------------------|--------------------------|
     | `32-true`              | works                  | refused           | refused                  |
     | `bf16-mixed`           | works                  | works             | on GPUs; refused on CPUs |
@@ -280,6 +280,8 @@ def train(config: DictConfig) -> dict[str, float]:
             "it to generate or evaluate."
         )
     check_precision(config.backbone.dtype, config.trainer.precision, config.trainer.accelerator)
+    if config.backbone.dtype == "float8":
+        raise UserError("backbone.dtype=float8 is for sampling: no gradient passes it; tune with bfloat16.")
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.set_float32_matmul_precision("high")

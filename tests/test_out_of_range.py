@@ -99,5 +99,8 @@ def test_a_run_that_does_not_fit_names_the_next_switch_that_is_not_on():
         ):
             config = compose("train", overrides=[*given, "data.train=x", "run_dir=y"])
             assert named in str(mistake(error, config)), given
-        config = compose("generate", overrides=["run=x", "prompt=y", "masks=z"])
-        assert "backbone.dtype=bfloat16" in str(mistake(error, config))
+        for dtype, named in (
+            ("null", "dtype=bfloat16"), ("bfloat16", "dtype=float8"), ("float8", "ask for fewer frames, a smaller size")
+        ):  # fmt: skip
+            config = compose("generate", overrides=["run=x", "prompt=y", "masks=z", f"backbone.dtype={dtype}"])
+            assert named in str(mistake(error, config)), dtype

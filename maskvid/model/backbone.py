@@ -33,6 +33,18 @@ Embedded = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 """Prompts as `Backbone.encode_text` gives them: hidden states, subject marks, pooled embedding."""
 
 
+DTYPES = {
+    "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float8": torch.bfloat16,
+}  # fmt: skip
+"""Types of weights by name, and what they compute in."""
+
+
+def _pieces(frames: torch.Tensor, factor: int, *, pixels: int = 512 * 512, most: int = 8) -> tuple[torch.Tensor, ...]:
+    """Frames (f, c, h, w) in pieces of so many pixels, `factor` to an edge of each cell: a VAE needs much for each."""
+    h, w = frames.shape[-2:]
+    return frames.split(max(1, min(most, pixels // (h * w * factor**2))))
+
+
 def place_of(module: Any) -> torch.device:
     """Where a part computes, which is not where it lies while diffusers offloads it."""
     place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
@@ -52,7 +64,8 @@ class Backbone:
             tokenizer it takes.
         prediction_type: What the U-Net predicts, `epsilon` or `v_prediction`, where its files say it wrongly or not at
             all; None takes what they say.
-        dtype: Weights' type by name: `float32`, `float16` or `bfloat16`.
+        dtype: Weights' type by name: `float32`, `float16`, `bfloat16`, or `float8`: bfloat16 whose U-Net can be kept in
+            eight bits, see `pack`.
         variant: File variant such as `fp16`, as in diffusers.
         lora: Weights of a LoRA to add to the backbone before tuning: local file or folder, or hub id, as diffusers
             loads it. Needs the extra `lora`.
@@ -66,7 +79,8 @@ class Backbone:
 
     Attributes:
         fingerprint: Of everything that changes the frozen numbers but for rounding, see `maskvid.model.fingerprint`.
-        dtype: The type asked for.
+        dtype: The type that the parts compute in.
+        packed: Whether the U-Net's weights lie in eight bits.
         known_words: Words seen in training, where the folder says so; else empty.
 
     Raises:
@@ -76,6 +90,7 @@ class Backbone:
 
     controlled: Any = None
     """The pipeline with its ControlNet, where there is one."""
+    packed = False
     quickened = False
     """Whether a LoRA for few steps is in the weights, see `quicken`."""
 
@@ -94,9 +109,9 @@ class Backbone:
         controlnet_scale: float = 1.0,
         safety_checker: bool = True,
     ) -> None:
-        if dtype not in ("float32", "float16", "bfloat16"):
-            raise UserError(f"backbone.dtype={dtype!r}: choose float32, float16 or bfloat16.")
-        self.path, self.dtype = path, getattr(torch, dtype)
+        if dtype not in DTYPES:
+            raise UserError(f"backbone.dtype={dtype!r}: choose one of {', '.join(DTYPES)}.")
+        self.path, self.dtype = path, DTYPES[dtype]
         source = resolve(path)
         diffusers_logging.disable_progress_bar()  # bars of a second would tear the run's own
         transformers_logging.disable_progress_bar()
@@ -229,6 +244,16 @@ class Backbone:
             self.controlled.to(device)
         return self
 
+    def pack(self) -> None:
+        """Keep the U-Net's weights in eight bits; each layer's are unpacked while it computes (diffusers' casting).
+
+        For sampling: a backward pass would meet packed weights where it saved unpacked ones. The fingerprint stays, as
+        with every type.
+        """
+        if not self.packed:
+            self.unet.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=self.dtype)
+            self.packed = True
+
     def quicken(self, lora: str) -> None:
         """Add a LoRA that makes few steps do (LCM's, TCD's, Hyper-SD's) behind tuning: the fingerprint stays.
 
@@ -257,7 +282,7 @@ class Backbone:
         """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32: the posterior's mode."""
         vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
-        chunks = [vae.encode(chunk.to(place, vae.dtype)).latent_dist.mode().float() for chunk in frames.split(8)]
+        chunks = [vae.encode(chunk.to(place, vae.dtype)).latent_dist.mode().float() for chunk in _pieces(frames, 1)]
         return (torch.cat(chunks) - shift) * vae.config.scaling_factor
 
     @torch.no_grad()
@@ -266,7 +291,7 @@ class Backbone:
         vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         latents = latents.float() / vae.config.scaling_factor + shift
-        chunks = [vae.decode(chunk.to(place, vae.dtype)).sample.float() for chunk in latents.split(8)]
+        chunks = [vae.decode(chunk.to(place, vae.dtype)).sample.float() for chunk in _pieces(latents, self.vae_scale_factor)]
         return torch.cat(chunks).clamp(-1, 1)
 
     @torch.no_grad()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 
@@ -42,7 +40,9 @@ def trained_projection(layer: nn.Linear, rank: int | None) -> nn.Module:
         rank: Of its difference; None trains a whole copy.
     """
     if rank is None:
-        return declare(copy.deepcopy(layer).float().requires_grad_(True), Role.COPY)
+        whole = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None)
+        whole.load_state_dict(layer.state_dict())  # and not what hangs on the frozen one, such as its casting
+        return declare(whole, Role.COPY)
     return LowRankDifference(layer, rank)
 
 
