@@ -88,6 +88,17 @@ def test_stable_diffusion_is_not_trained_as_the_miniature_is():
     assert configure("+experiment=horse", "backbone=sd15", "data.height=256").data.height == 256
 
 
+@pytest.mark.parametrize(("card", "recomputes", "windows"), [("8gb", True, 1), ("12gb", True, 2), ("24gb", False, 2)])
+def test_a_cards_preset_says_what_is_kept_and_how_many_windows_a_step_sees(card, recomputes, windows):
+    config = configure("+experiment=horse", "backbone=sd15", f"trainer=gpu_{card}")
+    assert (config.trainer.accelerator, config.trainer.precision) == ("gpu", "bf16-mixed")
+    assert config.backbone.dtype == "bfloat16"
+    assert config.method.unet.gradient_checkpointing is recomputes
+    assert config.data.batch_size == windows
+    check_config(config, "usage")
+    assert configure("+experiment=horse", "backbone=sdxl", f"trainer=gpu_{card}").data.height == 512
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

@@ -137,3 +137,17 @@ def test_what_is_left_without_a_part_tunes_and_samples(part, overrides, tmp_path
     short = ["trainer.max_steps=1", "trainer.val_check_interval=1", "data.limit_validation=1"]
     train(configure([f"+ablation={part}", *overrides], f"run_dir={tmp_path}", *short))
     assert len(list(tmp_path.rglob("*.mp4"))) == 1
+
+
+def test_memory_is_counted_while_it_lives():
+    from experiments.speed.count import Peak
+
+    weight = torch.ones(100)
+    with Peak([weight]) as peak:
+        first = weight + 1
+        shown = first.view(10, 10)  # the same storage
+        del first, shown
+        second = weight * 2
+        in_place = second.mul_(2)
+        third = in_place + weight.view(100)
+    assert peak.most == peak.now == third.nbytes + second.nbytes == 800

@@ -1,44 +1,121 @@
-"""Memory and work of a training step at Stable Diffusion 1.5's shape, counted: `python -m experiments.speed.count`.
+"""Memory and work at true shapes, counted: `python -m experiments.speed.count` (about ten minutes, no GPU, no memory).
 
-16 frames of 320 x 512 pass forward and backward through tensors that have shapes and no values, so that it takes two
-minutes and no memory. Counted are what is saved for the backward pass (each storage once, weights apart), the frozen
-weights, and four numbers for each trained one (itself, its gradient, AdamW's two). What a machine takes besides, such
-as the workspaces of convolutions, is not in it. In bfloat16 only ours is counted, with and without gradient
-checkpointing. Writes counted.csv beside this file.
+Tuning and sampling at the shapes of Stable Diffusion 1.5 and XL pass through tensors that have shapes and no values.
+Counted are, of a training step, what is saved for the backward pass (each storage once, weights apart) and the most
+that lives at a time, with the weights and the optimiser's state (one number for each weight that is tuned by Muon, two
+by AdamW); and of sampling the most that a pass of the U-Net and the decoding of the clip need. What a machine takes
+besides, such as the workspaces of convolutions and pieces of memory that nothing fits into, is not in it. Text encoder
+and ControlNet are not either: they lie in main memory while they are not used. Writes counted.csv and counted.md
+beside this file.
 """
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.study import Row, configure, write_rows
 from maskvid.config import plain, register
+from maskvid.files import atomic_write
 from maskvid.model import InflatedUNet
 
 HERE = Path(__file__).parent
-FRAMES, HEIGHT, WIDTH, FACTOR = 16, 320, 512, 8
-SHAPE: dict[str, Any] = {
-    "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2, "cross_attention_dim": 768,
-    "attention_head_dim": 8,
+FACTOR = 8
+UNETS: dict[str, dict[str, Any]] = {
+    "sd15": {
+        "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "layers_per_block": 2,
+        "cross_attention_dim": 768, "attention_head_dim": 8,
+    },
+    "sdxl": {
+        "sample_size": 128, "block_out_channels": (320, 640, 1280), "layers_per_block": 2, "cross_attention_dim": 2048,
+        "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
 }  # fmt: skip
-CASES: list[tuple[str, dict[str, Any], str, bool]] = [
-    ("maskvid", {}, "bf16", False),
-    ("maskvid", {}, "bf16", True),
-    ("maskvid", {"layers": "all"}, "bf16", False),
-    ("maskvid", {"layers": "all"}, "bf16", True),
-    ("maskvid", {}, "float32", False),
-    ("maskvid", {"layers": "all"}, "float32", False),
-    ("lamp", {}, "float32", False),
-    ("tune_a_video", {}, "float32", False),
-]
-"""Method, parts that differ, arithmetic (bf16: the frozen weights too), gradient checkpointing."""
+VAE: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "latent_channels": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is counted.
+
+    Attributes:
+        shape: Frames, rows and columns.
+        method: That of `conf/method`.
+        layers: Which are steered.
+        arithmetic: `bf16`, the frozen weights too, or `float32`.
+        checkpointing: Whether gradients are.
+        backbone: Of `UNETS`.
+    """
+
+    shape: tuple[int, int, int] = (16, 320, 512)
+    method: str = "maskvid"
+    layers: str = "decoder"
+    arithmetic: str = "bf16"
+    checkpointing: bool = False
+    backbone: str = "sd15"
+
+
+BOTH = (False, True)
+CASES = [
+    *(Case((frames, 320, 512), checkpointing=kept) for frames in (8, 16, 32) for kept in BOTH),
+    *(Case((16, 512, 512), checkpointing=kept) for kept in BOTH),
+    *(Case((16, 512, 768), backbone="sdxl", checkpointing=kept) for kept in BOTH),
+    *(Case(layers="all", checkpointing=kept) for kept in BOTH),
+    *(Case(method=peer, layers="all", checkpointing=kept) for peer in ("lamp", "tune_a_video") for kept in BOTH),
+    *(Case(arithmetic="float32", method=name, layers=layers) for name, layers in (
+        ("maskvid", "decoder"), ("maskvid", "all"), ("lamp", "all"), ("tune_a_video", "all"),
+    )),
+]  # fmt: skip
+
+
+class Peak(TorchDispatchMode):
+    """The most bytes that tensors made within it take at a time, each storage once.
+
+    Args:
+        known: Tensors that are there already and do not count.
+    """
+
+    def __init__(self, known: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.seen: weakref.WeakSet[Any] = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
+
+    def _note(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage not in self.seen:
+            self.seen.add(storage)
+            self._add(storage.nbytes())
+            weakref.finalize(storage, self._add, -storage.nbytes())
+        return tensor
+
+    def _add(self, bytes_: int) -> None:
+        self.now += bytes_
+        self.most = max(self.most, self.now)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and note what it makes."""
+        out = func(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self._note, out)
+        return out
 
 
 def place(tensor: torch.Tensor) -> int:
@@ -46,51 +123,92 @@ def place(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def counted(method: str, parts: dict[str, Any], arithmetic: str, checkpointing: bool) -> Row:
-    """One training step."""
-    asked = plain(configure("train", f"method={method}", "data.train=x", "run_dir=y").method.unet) | parts
-    asked |= {"gradient_checkpointing": checkpointing, "rank": 16 if method == "maskvid" else None}
-    half = arithmetic == "bf16"
+def size(tensors: Any) -> int:
+    """Bytes of parameters."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def saved(forward: Callable[[], torch.Tensor], known: list[torch.Tensor]) -> int:
+    """Bytes that the forward pass keeps for the backward pass."""
+    weights, kept = {place(tensor) for tensor in known}, dict[int, torch.Tensor]()
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if place(tensor) not in weights:
+            kept[place(tensor)] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = forward()
+    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    del loss
+    return total
+
+
+def counted(case: Case) -> Row:
+    """A training step and a pass of sampling."""
+    asked = plain(configure("train", f"method={case.method}", "data.train=x", "run_dir=y").method.unet)
+    rank = 16 if case.method == "maskvid" else None
+    asked |= {"layers": case.layers, "gradient_checkpointing": case.checkpointing, "rank": rank}
+    half = case.arithmetic == "bf16"
+    frames, height, width = case.shape
+    shape = UNETS[case.backbone]
 
     def computing() -> AbstractContextManager[Any]:
         return torch.autocast("cpu", torch.bfloat16) if half else nullcontext()
 
     with FakeTensorMode(allow_non_fake_inputs=True):
         torch.set_default_dtype(torch.bfloat16 if half else torch.float32)
-        unet = UNet2DConditionModel(**SHAPE)
+        unet = UNet2DConditionModel(**shape)
+        vae = AutoencoderKL(**VAE)
         torch.set_default_dtype(torch.float32)
         video = InflatedUNet(unet, vae_scale_factor=FACTOR, **asked).train()
-        latents = torch.randn(1, FRAMES, 4, HEIGHT // FACTOR, WIDTH // FACTOR)
+        latents = torch.randn(1, frames, 4, height // FACTOR, width // FACTOR)
+        text = torch.randn(1, 77, shape["cross_attention_dim"])
         subject = torch.zeros(1, 77)
         subject[:, 1:4] = 1
-        steer = {"masks": torch.rand(1, FRAMES, 1, HEIGHT, WIDTH), "subject": subject} if video.sees_masks else {}
-        weights = {place(tensor) for tensor in [*video.parameters(), *video.buffers()]}
-        saved: dict[int, torch.Tensor] = {}
+        steer: dict[str, Any] = {"pooled": torch.randn(1, 1280)} if case.backbone == "sdxl" else {}
+        if video.sees_masks:
+            steer |= {"masks": torch.rand(1, frames, 1, height, width), "subject": subject}
+        known = [*video.parameters(), *video.buffers()]
 
         def forward() -> torch.Tensor:
             with computing():
-                return video(latents, torch.tensor([500]), torch.randn(1, 77, 768), **steer).float().square().mean()
+                return video(latents, torch.tensor([500]), text, **steer).float().square().mean()
 
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            if place(tensor) not in weights:
-                saved[place(tensor)] = tensor
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = forward()
-        kept = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
-        del loss
+        kept = saved(forward, known)
         with FlopCounterMode(display=False) as counter:
             forward().backward()
-        trained = sum(parameter.numel() for parameter in video.steering.parameters())
-        frozen = sum(parameter.numel() * parameter.element_size() for parameter in unet.parameters())
-    total = kept + frozen + 16 * trained
+        video.zero_grad()
+        gc.collect()
+        with Peak(known) as step:
+            forward().backward()
+        video.zero_grad()
+        video.eval()
+        gc.collect()
+        with Peak(known) as sampling, torch.no_grad():
+            forward()
+        with Peak([*vae.parameters()]) as decoding, torch.no_grad():
+            vae.decode(torch.randn(1, 4, height // FACTOR, width // FACTOR, dtype=unet.dtype))
+        trained = [parameter for parameter in video.steering.parameters() if parameter.requires_grad]
+        frozen, moving, decoder = size(unet.parameters()), size(trained), size(vae.parameters())
+    state = moving  # Muon's, of all but a few
     return {
-        "size": f"sd15, {FRAMES} x {HEIGHT} x {WIDTH}", "method": method, "layers": asked["layers"],
-        "arithmetic": arithmetic, "checkpointing": checkpointing, "trained_parameters": trained,
-        "saved_for_backward_gb": round(kept / 1e9, 2), "frozen_weights_gb": round(frozen / 1e9, 2),
-        "with_weights_and_adamw_gb": round(total / 1e9, 2), "tflop_step": round(counter.get_total_flops() / 1e12, 1),
+        "backbone": case.backbone, "size": f"{frames} x {height} x {width}", "method": case.method,
+        "layers": case.layers, "arithmetic": case.arithmetic, "checkpointing": case.checkpointing,
+        "trained_parameters": sum(parameter.numel() for parameter in trained),
+        "frozen_weights_gb": round(frozen / 1e9, 2), "saved_for_backward_gb": round(kept / 1e9, 2),
+        "tuning_peak_gb": round((frozen + moving + state + step.most) / 1e9, 2),
+        "sampling_peak_gb": round((frozen + decoder + moving + max(sampling.most, decoding.most)) / 1e9, 2),
+        "tflop_step": round(counter.get_total_flops() / 1e12, 1),
     }  # fmt: skip
+
+
+def table(rows: list[Row]) -> str:
+    """As markdown."""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in names) + " |", "|---" * len(names) + "|"]
+    lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -99,9 +217,11 @@ def main() -> None:
     torch.nn.Module.float = lambda module: module  # type: ignore[assignment,method-assign]
     rows: list[Row] = []
     for case in CASES:
-        rows.append(counted(*case))
+        rows.append(counted(case))
         print(rows[-1], flush=True)
-    write_rows(HERE / "counted.csv", rows)
+        write_rows(HERE / "counted.csv", rows)
+    with atomic_write(HERE / "counted.md") as path:
+        path.write_text(table(rows))
 
 
 if __name__ == "__main__":
