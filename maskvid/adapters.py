@@ -19,7 +19,7 @@ from maskvid.diffusion.scheduler import make_scheduler
 from maskvid.errors import UserError, said
 from maskvid.model import Backbone, Embedded, InflatedUNet
 from maskvid.model.adapter import DESCRIPTION, WEIGHTS
-from maskvid.model.backbone import place_of
+from maskvid.model.latents import place_of
 from maskvid.settings import Noise, Sampling
 from maskvid.tuned import adapter_folder, check_fingerprint, load_backbone, load_weights, read_runs, shares_of
 

@@ -264,7 +264,7 @@ class Optim:
     Attributes:
         name: `muon` moves a matrix or kernel in all directions alike (orthogonalised momentum, as large as AdamW's
             step, arXiv 2502.16982), and what is none by AdamW with Nesterov's momentum; `adamw` is AdamW for all. The
-            horse follows its masks as well after a quarter of AdamW's steps (experiments/budget).
+            horse follows its masks as well after a quarter of AdamW's steps (experiments/horse).
         learning_rate: Of temporal layers and attention.
         mask_learning_rate: Of the mask's and first frame's inputs, of what the words feed, and of the attentions'
             strengths and gates.

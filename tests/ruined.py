@@ -134,7 +134,7 @@ MUTANTS = (
         "F.pad(hidden, (0, 0, 0, 0, 0, 2))",
         ("model/test_inflate.py::test_a_trained_temporal_convolution_looks_back_only",),
     ),
-    Mutant("latents_not_scaled", "maskvid/model/backbone.py", " * vae.config.scaling_factor", "", (SCALE,)),
+    Mutant("latents_not_scaled", "maskvid/model/latents.py", " * vae.config.scaling_factor", "", (SCALE,)),
     Mutant(
         "validation_masks_inverted",
         "maskvid/data/windows.py",

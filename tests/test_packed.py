@@ -10,7 +10,7 @@ from PIL import Image
 from maskvid import MaskVidPipeline
 from maskvid.errors import UserError
 from maskvid.generate import generate
-from maskvid.model.backbone import _pieces
+from maskvid.model.latents import pieces
 from maskvid.train import train
 from tests.backbones import save_backbone
 from tests.model.test_backbone import save_lora
@@ -68,8 +68,8 @@ def test_the_command_takes_it_and_tuning_does_not(tuned, overrides, triples, tmp
 def test_large_frames_are_decoded_one_by_one_and_small_ones_together(tuned):
     sizes = {(64, 96): [8, 8], (320, 512): [1] * 16, (256, 256): [4] * 4, (1024, 1024): [1] * 16}
     for (h, w), wanted in sizes.items():
-        assert [len(piece) for piece in _pieces(torch.empty(16, 4, h // 8, w // 8), 8)] == wanted
-        assert [len(piece) for piece in _pieces(torch.empty(16, 3, h, w), 1)] == wanted
+        assert [len(piece) for piece in pieces(torch.empty(16, 4, h // 8, w // 8), 8)] == wanted
+        assert [len(piece) for piece in pieces(torch.empty(16, 3, h, w))] == wanted
     pipe = MaskVidPipeline.from_pretrained(tuned[0])
     latents = torch.randn(3, 4, 4, 6)
     apart = torch.cat([pipe.backbone.decode_latents(one[None]) for one in latents])

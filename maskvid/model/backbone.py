@@ -20,6 +20,7 @@ from maskvid.model import control
 from maskvid.model.control import Control
 from maskvid.model.fingerprint import fingerprint
 from maskvid.model.known_words import read_known_words, warn_of_unknown
+from maskvid.model.latents import decode, encode, place_of
 from maskvid.model.loading import SINGLE_FILES, load_folder, load_single_file, predicting, resolve
 from maskvid.model.lora import add_lora
 from maskvid.model.sd_class import refuse_unlike
@@ -37,18 +38,6 @@ DTYPES = {
     "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float8": torch.bfloat16,
 }  # fmt: skip
 """Types of weights by name, and what they compute in."""
-
-
-def _pieces(frames: torch.Tensor, factor: int, *, pixels: int = 512 * 512, most: int = 8) -> tuple[torch.Tensor, ...]:
-    """Frames (f, c, h, w) in pieces of so many pixels, `factor` to an edge of each cell: a VAE needs much for each."""
-    h, w = frames.shape[-2:]
-    return frames.split(max(1, min(most, pixels // (h * w * factor**2))))
-
-
-def place_of(module: Any) -> torch.device:
-    """Where a part computes, which is not where it lies while diffusers offloads it."""
-    place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
-    return torch.device(module.device if place is None else place)
 
 
 class Backbone:
@@ -277,22 +266,13 @@ class Backbone:
             "subject": (length,),
         }
 
-    @torch.no_grad()
     def encode_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """(f, 3, H, W) in [-1, 1] -> scaled latents (f, c, h, w) in float32: the posterior's mode."""
-        vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        chunks = [vae.encode(chunk.to(place, vae.dtype)).latent_dist.mode().float() for chunk in _pieces(frames, 1)]
-        return (torch.cat(chunks) - shift) * vae.config.scaling_factor
+        return encode(self.pipeline.vae, frames)
 
-    @torch.no_grad()
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents (f, c, h, w) -> frames (f, 3, H, W) in [-1, 1], float32; a few frames at a time."""
-        vae, place = self.pipeline.vae, place_of(self.pipeline.vae)
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        latents = latents.float() / vae.config.scaling_factor + shift
-        chunks = [vae.decode(chunk.to(place, vae.dtype)).sample.float() for chunk in _pieces(latents, self.vae_scale_factor)]
-        return torch.cat(chunks).clamp(-1, 1)
+        return decode(self.pipeline.vae, latents, self.vae_scale_factor)
 
     @torch.no_grad()
     def encode_text(self, prompts: list[Prompt]) -> Embedded:
