@@ -89,7 +89,13 @@ def finished(run_dir: Path) -> bool:
 
 
 def evaluate(
-    run_dir: Path, name: str, sets: dict[str, str], *, scheduler: str | None = None, **sampling: object
+    run_dir: Path,
+    name: str,
+    sets: dict[str, str],
+    *,
+    scheduler: str | None = None,
+    pictures: bool = True,
+    **sampling: object,
 ) -> dict[str, float]:
     """Sample and score sets of clips with a run's adapter; a result that is there is read.
 
@@ -98,6 +104,7 @@ def evaluate(
         name: Folder in it for videos, strips and `metrics.json`.
         sets: Name and folder of each.
         scheduler: Class of diffusers that samples; None takes the run's.
+        pictures: Whether videos and strips are kept, too, which takes a fifth of the time.
         sampling: Overrides of the run's sampling settings.
 
     Returns:
@@ -106,7 +113,7 @@ def evaluate(
     folder = run_dir / name
     if not (folder / "metrics.json").exists():
         config = configure("evaluate", f"run={run_dir}", f"out={folder}")
-        config.sets, config.scheduler.name = sets, scheduler
+        config.sets, config.scheduler.name, config.save_videos = sets, scheduler, pictures
         config.sampling = OmegaConf.merge(config.sampling, sampling)
         if sampling.get("first_frame") == "controlnet":
             config.backbone.controlnet = "assets://mini_controlnet"

@@ -64,7 +64,7 @@ def main() -> None:
         for seed in options.seeds:
             run = options.runs / f"maskvid-{seed}"
             tune(run, f"seed={seed}", *options.overrides)
-            found = evaluate(run, folder.name, {"size": str(folder)})
+            found = evaluate(run, folder.name, {"size": str(folder)}, pictures=seed == options.seeds[0])
             rows.append({"of the picture": share, "seed": seed, **{name: found[f"size/{name}"] for name in COLUMNS}})
     write_rows(HERE / "results.csv", rows)
     write_table(HERE / "table.md", rows, by=("of the picture",), columns=COLUMNS)
