@@ -21,6 +21,6 @@ for seed in 1 2 3; do
 done
 horse half_weights-1 trainer.precision=bf16-mixed backbone.dtype=bfloat16 seed=1 "$@" &
 horse float16-1 trainer.precision=16-mixed backbone.dtype=float16 seed=1 "$@" &
-horse long-1 trainer.precision=bf16-mixed trainer.max_steps=2560 trainer.val_check_interval=2560 seed=1 "$@" &
+horse long-1 trainer.precision=bf16-mixed trainer.max_steps=2560 seed=1 "$@" &
 wait
 $python -m experiments.speed.gather $runs "$out/gpu_horse.csv"

@@ -25,7 +25,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.full_size.measure import build
-from experiments.speed.gpu import batch_of, ceiling, module_of, saved_bytes, seconds
+from experiments.speed.gpu import batch_of, ceiling, module_of, optimiser_of, saved_bytes, seconds
 from experiments.study import Row, write_rows
 from maskvid.config import register
 from maskvid.files import atomic_write
@@ -62,8 +62,8 @@ class Trial:
             overrides = [*overrides, "backbone.rank=null"]  # as its preset has it
         self.module = module_of(path, method, "float32", "32-true", checkpointing=False, more=overrides).train()
         self.batch = batch_of(self.module, *shape)
-        self.trained = list(self.module.unet.steering.parameters())
-        self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4)
+        self.trained = [weight for weight in self.module.unet.steering.parameters() if weight.requires_grad]
+        self.optimizer = optimiser_of(self.module)
         self.steps: list[float] = []
         self.forwards: list[float] = []
 
@@ -76,7 +76,7 @@ class Trial:
             return self.module.training_step(self.batch, 0)
 
     def step(self) -> None:
-        """Forward, backward and AdamW."""
+        """Forward, backward and the optimiser: Muon for ours, AdamW for the peers, as theirs."""
         self.forward().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
