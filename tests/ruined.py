@@ -134,6 +134,20 @@ MUTANTS = (
         "F.pad(hidden, (0, 0, 0, 0, 0, 2))",
         ("model/test_inflate.py::test_a_trained_temporal_convolution_looks_back_only",),
     ),
+    Mutant(
+        "masks_guide_every_step",
+        "maskvid/diffusion/sampling.py",
+        "2 * step >= len(timesteps)",
+        "True",
+        ("test_guidance.py::test_mask_scale_goes_from_unknown_masks_to_the_masks_and_beyond",),
+    ),
+    Mutant(
+        "optimiser_not_as_named",
+        "maskvid/module.py",
+        'if self.optim.name == "muon":',
+        "if False:",
+        ("model/test_roles.py::test_the_optimiser_steps_as_its_name_says",),
+    ),
     Mutant("latents_not_scaled", "maskvid/model/latents.py", " * vae.config.scaling_factor", "", (SCALE,)),
     Mutant(
         "validation_masks_inverted",
