@@ -273,7 +273,7 @@ class Optim:
         decay_from: Share of training after which the rate falls to zero.
     """
 
-    name: str = "muon"
+    name: str = bounded("muon", choices=OPTIMISERS)
     learning_rate: float = bounded(3e-4, low=0, high=1e3)
     mask_learning_rate: float = bounded(3e-3, low=0, high=1e3)
     weight_decay: float = bounded(1e-2, low=0)
@@ -282,8 +282,6 @@ class Optim:
 
     def __post_init__(self) -> None:
         """Refuse what no optimiser can do."""
-        if self.name not in OPTIMISERS:
-            raise UserError(f"optim.name={self.name!r}: choose one of {', '.join(OPTIMISERS)}.")
         check_bounds(self, "optim.")
 
 
