@@ -48,3 +48,17 @@ def overrides(triples, tiny_backbone, tmp_path_factory):
         "+trainer.enable_progress_bar=false",
         "logger=csv",
     ]
+
+
+@pytest.fixture(scope="session", params=["sd1", "sdxl"])
+def tuned(request, overrides, tmp_path_factory) -> tuple[Path, str]:
+    """A run on a backbone of a true architecture, and a LoRA for it."""
+    from maskvid.train import train
+    from tests.model.test_backbone import save_lora
+    from tests.runs import configure
+
+    folder = tmp_path_factory.mktemp(request.param)
+    backbone = save_backbone(folder / "backbone", request.param)
+    more = (f"backbone.path={backbone}", f"run_dir={folder / 'run'}", "data.validation=null", "method.rough_masks=1")
+    train(configure(overrides, *more, f"data.cache_dir={folder / 'cache'}"))
+    return folder / "run", save_lora(folder / "lora", backbone)

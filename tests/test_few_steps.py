@@ -1,7 +1,5 @@
 """Few steps on backbones that need many by themselves: a LoRA of LCM's kind, added behind tuning, with all steering."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,22 +8,9 @@ from PIL import Image
 from maskvid import MaskVidPipeline
 from maskvid.errors import UserError
 from maskvid.generate import generate
-from maskvid.train import train
-from tests.backbones import save_backbone
-from tests.model.test_backbone import save_lora
-from tests.runs import configure, configure_generate
+from tests.runs import configure_generate
 
 FAST = ("LCMScheduler", "TCDScheduler")
-
-
-@pytest.fixture(scope="module", params=["sd1", "sdxl"])
-def tuned(request, overrides, tmp_path_factory) -> tuple[Path, str]:
-    """A run on a backbone of a true architecture, and a LoRA for it."""
-    folder = tmp_path_factory.mktemp(request.param)
-    backbone = save_backbone(folder / "backbone", request.param)
-    more = (f"backbone.path={backbone}", f"run_dir={folder / 'run'}", "data.validation=null", "method.rough_masks=1")
-    train(configure(overrides, *more, f"data.cache_dir={folder / 'cache'}"))
-    return folder / "run", save_lora(folder / "lora", backbone)
 
 
 @pytest.mark.parametrize("scheduler", FAST)

@@ -1,7 +1,5 @@
 """Weights in eight bits while sampling, on backbones of true architectures; and frames decoded in pieces."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,18 +10,7 @@ from maskvid.errors import UserError
 from maskvid.generate import generate
 from maskvid.model.latents import pieces
 from maskvid.train import train
-from tests.backbones import save_backbone
-from tests.model.test_backbone import save_lora
 from tests.runs import configure, configure_generate
-
-
-@pytest.fixture(scope="module", params=["sd1", "sdxl"])
-def tuned(request, overrides, tmp_path_factory) -> tuple[Path, str]:
-    folder = tmp_path_factory.mktemp(request.param)
-    backbone = save_backbone(folder / "backbone", request.param)
-    more = (f"backbone.path={backbone}", f"run_dir={folder / 'run'}", "data.validation=null", "method.rough_masks=1")
-    train(configure(overrides, *more, f"data.cache_dir={folder / 'cache'}"))
-    return folder / "run", save_lora(folder / "lora", backbone)
 
 
 def made(pipe: MaskVidPipeline) -> torch.Tensor:

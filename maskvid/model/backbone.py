@@ -34,9 +34,7 @@ Embedded = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 """Prompts as `Backbone.encode_text` gives them: hidden states, subject marks, pooled embedding."""
 
 
-DTYPES = {
-    "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float8": torch.bfloat16,
-}  # fmt: skip
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float16", "bfloat16")} | {"float8": torch.bfloat16}
 """Types of weights by name, and what they compute in."""
 
 
