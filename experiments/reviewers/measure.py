@@ -8,8 +8,7 @@ same clips and seeds, and a figure of the number of clips:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
-- attentions: the two mask attentions again, at the horse's own budget
-- untuned: and without any tuning, where nothing else knows of the masks
+- untuned: the two mask attentions without any tuning, where nothing else knows of the masks
 - shots: 1, 2, 4, 8 and 12 training clips
 - motions: one adapter for three motions, or one each
 - cost: time, memory, weights and diversity beside the peers (from experiments/peers)
