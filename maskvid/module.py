@@ -177,10 +177,10 @@ class MaskVidModule(LightningModule):
                 if chosen:
                     groups.append({"params": chosen, "lr": learning_rate, "weight_decay": weight_decay})
         optimizer: torch.optim.Optimizer
-        if self.optim.name == "muon":  # what is no matrix it leaves to AdamW with Nesterov's momentum
-            from timm.optim import Muon  # slow to load, and only tuning needs it
+        if self.optim.name == "muon":
+            from maskvid.optimiser import StackedMuon  # its library is slow to load, and only tuning needs it
 
-            optimizer = Muon(groups, nesterov=True, betas=(0.9, 0.999))
+            optimizer = StackedMuon(groups)
         else:
             optimizer = torch.optim.AdamW(groups)
         total, warmup, decay_from = self.trainer.max_steps, self.optim.warmup_steps, self.optim.decay_from
