@@ -335,8 +335,8 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
         *,
         source_prompt: str = "",
         keep_background: bool = True,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
+        num_inference_steps: int = 25,
+        guidance_scale: float = 4.0,
         mask_precision: str | None = None,
         output_type: str = "pil",
     ) -> MaskVidPipelineOutput:
@@ -349,8 +349,8 @@ class MaskVidPipeline(Asked, DiffusionPipeline):
             masks: Its own, see `__call__`.
             source_prompt: What it shows; it makes the inversion truer.
             keep_background: Whether everything outside the masks stays the source's, to the pixel.
-            num_inference_steps: None takes the run's.
-            guidance_scale: None takes the run's.
+            num_inference_steps: Up to noise, and back again.
+            guidance_scale: More than for a new video, since the source says otherwise: the text has to be heard.
             mask_precision: See `__call__`.
             output_type: `pil`, `np` or `pt`.
 

@@ -148,6 +148,13 @@ MUTANTS = (
         "if False:",
         ("model/test_roles.py::test_the_optimiser_steps_as_its_name_says",),
     ),
+    Mutant(
+        "optimiser_slow_on_processors",
+        "maskvid/optimiser.py",
+        "torch.bfloat16 if stack[0].is_cuda else torch.float32",
+        "torch.bfloat16",
+        ("test_optimiser.py::test_matrices_are_orthogonalised_in_float32_where_no_gpu_is",),
+    ),
     Mutant("latents_not_scaled", "maskvid/model/latents.py", " * vae.config.scaling_factor", "", (SCALE,)),
     Mutant(
         "validation_masks_inverted",

@@ -1,5 +1,6 @@
 """Every experiment file composes, knows only keys that exist, and builds its objects."""
 
+import inspect
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from maskvid.data import MaskVidDataModule
 from maskvid.entry import check_config, check_keys
 from maskvid.errors import UserError
 from maskvid.model import Backbone
+from maskvid.pipeline import MaskVidPipeline
 from maskvid.train import build_module, train
 
 EXPERIMENTS = sorted(path.stem for path in Path(CONF, "experiment").glob("*.yaml"))
@@ -112,3 +114,11 @@ def test_combinations_that_make_no_sense_are_refused(overrides, words, tmp_path)
         config = compose("train", overrides=["+experiment=horse", f"run_dir={tmp_path}", *overrides])
     with pytest.raises(UserError, match=words):
         train(config)
+
+
+def test_the_command_edits_as_the_pipeline_does_where_nothing_is_said():
+    with initialize_config_dir(CONF, version_base="1.3"):
+        asked = compose("edit", overrides=["run=x"]).sampling
+    defaults = inspect.signature(MaskVidPipeline.edit).parameters
+    for name in ("num_inference_steps", "guidance_scale", "mask_precision"):
+        assert asked[name] == defaults[name].default, name

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.study import RUNS, Row, mean_over, tune, write_rows, write_table
+from experiments.study import RUNS, Row, configure, mean_over, tune, write_rows, write_table
 from maskvid.diffusion.editing import edit_region
 from maskvid.judges.panel import MetricEncoders
 from maskvid.media.strips import contact_sheet, strip
@@ -28,6 +28,7 @@ from maskvid.pipeline import MaskVidPipeline
 from maskvid.request import clips_of
 
 HERE = Path(__file__).parent
+ASKED = configure("edit", "run=runs/horse").sampling  # what the command asks for where nothing is said
 SHOWN = 3  # clips in the picture
 EDITS = {
     "animal": ("{before}[a zebra]{after}", True),
@@ -78,8 +79,8 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, default=ASKED.num_inference_steps)
+    parser.add_argument("--guidance", type=float, default=ASKED.guidance_scale)
     parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
     encoders = MetricEncoders()
