@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 SETS = {name: f"assets://horse/test/{name}" for name in ("horse", "unseen", "motion")}
 MOTIONS = ("gallop", "walk", "turn")
+CLIPS_OF = "assets://horse/motions/{}"
 PARTS = (
     "no_mask_attention",
     "no_mask_cross_attention",
@@ -22,8 +23,6 @@ SHOTS = (1, 2, 4, 8)
 BUDGET = ("method.rough_masks=0",)
 """Of every cell: the horse's own, without the stage for rough masks, which changes nothing for exact ones.
 A study at another budget begins by deleting scores.csv and runs/reviewers."""
-EXACT_MOTIONS = ("data.box_masks=0", "trainer.max_steps=160")
-"""The horse's steps and exact masks also where there are three motions: one budget in the whole study."""
 MASK_ATTENTIONS = ("no_mask_attention", "no_mask_cross_attention")
 
 
@@ -33,13 +32,11 @@ class Cell:
 
     Attributes:
         name: Of its runs.
-        overrides: Of `python -m maskvid.train`.
-        experiment: Its experiment file.
+        overrides: Of `python -m maskvid.train +experiment=horse`.
     """
 
     name: str
     overrides: tuple[str, ...] = ()
-    experiment: str = "horse"
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,8 @@ CELLS = {
         *(Cell(part, (f"+ablation={part}",)) for part in PARTS),
         *(Cell(f"{part}_untuned", (f"+ablation={part}", "method.trained=false")) for part in MASK_ATTENTIONS),
         *(Cell(f"shots-{count}", (f"data.limit_training={count}",)) for count in SHOTS),
-        Cell("motions", EXACT_MOTIONS, "motions"),
-        *(Cell(name, (*EXACT_MOTIONS, f"data.train=assets://horse/motions/{name}"), "motions") for name in MOTIONS),
+        Cell("motions", (f"data.train=[{','.join(map(CLIPS_OF.format, MOTIONS))}]",)),
+        *(Cell(name, (f"data.train={CLIPS_OF.format(name)}",)) for name in MOTIONS),
     )
 }
 

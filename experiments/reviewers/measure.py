@@ -49,7 +49,7 @@ def tune(cell: Cell, seed: int) -> None:
     if (folder / "adapter" / "adapter.json").exists():
         return
     config = configure(
-        "train", f"+experiment={cell.experiment}", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
+        "train", "+experiment=horse", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
         "ckpt_path=auto", "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null",
         "callbacks.progress=null",
     )  # fmt: skip
