@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -170,7 +171,8 @@ def write_table(path: Path, rows: Sequence[Row], *, by: Sequence[str], columns: 
         cells = [*map(str, group), str(len(members))]
         for name in columns:
             values = [float(str(row[name])) for row in members if row.get(name, "") != ""]
-            spread = f" ± {(max(values) - min(values)) / 2:.2g}" if len(values) > 1 else ""
+            known = len(values) > 1 and max(values) < math.inf  # what equals to the bit has a PSNR without end
+            spread = f" ± {(max(values) - min(values)) / 2:.2g}" if known else ""
             cells.append(f"{statistics.mean(values):.4g}{spread}" if values else "")
         lines.append("| " + " | ".join(cells) + " |")
     with atomic_write(path) as temporary:
