@@ -49,6 +49,13 @@ def test_every_question_is_answered_by_cells_that_exist():
     assert len(QUESTIONS["parts"]) == len(PARTS) + 1
 
 
+def test_what_is_not_tuned_leaves_a_run_to_score(tmp_path, monkeypatch):
+    """Nothing goes on there, and going on is refused where it has no effect."""
+    monkeypatch.chdir(tmp_path)
+    measure.tune(CELLS["no_mask_untuned"], 1)
+    assert (tmp_path / "runs/reviewers/no_mask_untuned-1/adapter/adapter.json").exists()
+
+
 def test_seams_are_told_from_the_other_steps_of_a_long_video():
     frames, masks = torch.zeros(6, 3, 4, 4), torch.zeros(6, 1, 4, 4)
     frames[1:] += 1 / 127.5  # one grey level from frame 0 to 1

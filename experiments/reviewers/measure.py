@@ -48,9 +48,10 @@ def tune(cell: Cell, seed: int) -> None:
     folder = run_dir(cell, seed)
     if (folder / "adapter" / "adapter.json").exists():
         return
+    resumed = [] if "method.trained=false" in cell.overrides else ["ckpt_path=auto"]  # else refused: nothing to go on
     config = configure(
         "train", "+experiment=horse", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
-        "ckpt_path=auto", "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null",
+        *resumed, "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null",
         "callbacks.progress=null",
     )  # fmt: skip
     with quiet(folder / "log.txt"):
