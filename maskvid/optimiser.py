@@ -33,7 +33,7 @@ def is_matrix(parameter: torch.Tensor) -> bool:
     if parameter.ndim < 2 or parameter.shape[1] == 1:
         return False
     sides = sorted((len(parameter), parameter[0].numel()))
-    return 4 <= sides[0] and sides[1] <= 128 * sides[0]
+    return sides[0] >= 4 and sides[1] <= 128 * sides[0]
 
 
 class StackedMuon(Muon):

@@ -28,7 +28,6 @@ from maskvid.pipeline import MaskVidPipeline
 from maskvid.request import clips_of
 
 HERE = Path(__file__).parent
-ASKED = configure("edit", "run=runs/horse").sampling  # what the command asks for where nothing is said
 SHOWN = 3  # clips in the picture
 EDITS = {
     "animal": ("{before}[a zebra]{after}", True),
@@ -77,10 +76,11 @@ def edit(run: Path, encoders: MetricEncoders, *, steps: int, guidance: float) ->
 
 @torch.inference_mode()
 def main() -> None:
+    asked = configure("edit", "run=runs/horse").sampling  # by the command, where nothing is said
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=ASKED.num_inference_steps)
-    parser.add_argument("--guidance", type=float, default=ASKED.guidance_scale)
+    parser.add_argument("--steps", type=int, default=asked.num_inference_steps)
+    parser.add_argument("--guidance", type=float, default=asked.guidance_scale)
     parser.add_argument("--runs", type=Path, default=RUNS)
     options = parser.parse_args()
     encoders = MetricEncoders()

@@ -8,7 +8,7 @@ same clips and seeds, and a figure of the number of clips:
 
 - attribution: {mask, no mask} x {tuned, untuned}: how much is the motion, how much the mask?
 - parts: each part taken away
-- untuned: the two mask attentions without any tuning, where nothing else knows of the masks
+- untuned: the two mask attentions without any tuning, where only the brought noise knows of the masks beside them
 - shots: 1, 2, 4, 8 and 12 training clips
 - motions: one adapter for three motions, or one each
 - cost: time, memory, weights and diversity beside the peers (from experiments/peers)
@@ -48,12 +48,12 @@ def tune(cell: Cell, seed: int) -> None:
     folder = run_dir(cell, seed)
     if (folder / "adapter" / "adapter.json").exists():
         return
-    resumed = [] if "method.trained=false" in cell.overrides else ["ckpt_path=auto"]  # else refused: nothing to go on
     config = configure(
         "train", "+experiment=horse", *BUDGET, *cell.overrides, f"seed={seed}", f"run_dir={folder}",
-        *resumed, "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null",
-        "callbacks.progress=null",
+        "logger=csv", "threads=1", "trainer.limit_val_batches=0", "data.validation=null", "callbacks.progress=null",
     )  # fmt: skip
+    if config.method.trained:  # else there is nothing to go on with, and it is refused
+        config.ckpt_path = "auto"
     with quiet(folder / "log.txt"):
         maskvid.train.train(config)
 
