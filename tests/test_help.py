@@ -72,7 +72,7 @@ def test_help_shows_the_configuration_asked_for():
     from maskvid.help import help_text
 
     text = help_text("train", ["+experiment=horse"])
-    assert "optim.learning_rate=0.001" in text
+    assert "optim.learning_rate=0.01" in text
     assert "data.height=64" in text
 
 

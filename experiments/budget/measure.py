@@ -18,13 +18,14 @@ COLUMNS = (
     "train_seconds", "peak_memory_mb", "trained_parameters", "mask_iou", "boundary_f", "text_alignment",
     "frame_consistency_adjacent", "flow_magnitude",
 )  # fmt: skip
+ADAMW = ("optim.name=adamw", "optim.learning_rate=0.001")
 WAYS: dict[str, tuple[str, ...]] = {
     "Muon, 40 steps": ("trainer.max_steps=40",),
     "Muon, 80 steps": ("trainer.max_steps=80",),
     "Muon, 160 steps": (),
     "Muon, 320 steps": ("trainer.max_steps=320",),
-    "AdamW, 160 steps": ("optim.name=adamw",),
-    "AdamW, 640 steps": ("optim.name=adamw", "trainer.max_steps=640"),
+    "AdamW, 160 steps": ADAMW,
+    "AdamW, 640 steps": (*ADAMW, "trainer.max_steps=640"),
     "Muon, 160 steps, every layer": ("method.unet.layers=all",),
     "Muon, 160 steps, rank 16": ("method.unet.rank=16",),
 }
