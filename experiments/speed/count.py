@@ -123,7 +123,7 @@ def place(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def size(tensors: Any) -> int:
+def bytes_of(tensors: Any) -> int:
     """Bytes of parameters."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -190,7 +190,7 @@ def counted(case: Case) -> Row:
         with Peak([*vae.parameters()]) as decoding, torch.no_grad():
             vae.decode(torch.randn(1, 4, height // FACTOR, width // FACTOR, dtype=unet.dtype))
         trained = [parameter for parameter in video.steering.parameters() if parameter.requires_grad]
-        frozen, moving, decoder = size(unet.parameters()), size(trained), size(vae.parameters())
+        frozen, moving, decoder = bytes_of(unet.parameters()), bytes_of(trained), bytes_of(vae.parameters())
     state = moving  # Muon's, of all but a few
     return {
         "backbone": case.backbone, "size": f"{frames} x {height} x {width}", "method": case.method,

@@ -4,13 +4,15 @@ In one process, step by step in turn, at the miniature's size and at a middle on
 60 M weights in the U-Net, random; 8 frames of 256 x 384), in float32 on one thread: `maskvid`, the same with every
 layer steered, LAMP with fused attention and with plain attention as published, and Tune-A-Video. Then a clip of the
 miniature by each method's own recipe, and how `maskvid` grows with frames, size and batch, and a long video with its
-length. Writes results.csv, scaling.csv and table.md (medians, and ratios to LAMP) beside this file. `--quick` leaves
-the middle size out.
+length. Writes results.csv, scaling.csv, scaling.png and table.md (medians, and ratios to LAMP) beside this file.
+`--quick` leaves the middle size out.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import multiprocessing
 import platform
 import resource
 import statistics
@@ -25,10 +27,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.full_size.measure import build
+from experiments.speed.count import Peak, bytes_of
+from experiments.speed.figures import curves
 from experiments.speed.gpu import batch_of, ceiling, module_of, optimiser_of, saved_bytes, seconds
 from experiments.study import Row, write_rows
 from maskvid.config import register
 from maskvid.files import atomic_write
+from maskvid.module import MaskVidModule
 
 HERE = Path(__file__).parent
 MIDDLE = Path("runs/speed/middle")
@@ -55,13 +60,13 @@ RECIPES: dict[str, tuple[str, list[str]]] = {
 class Trial:
     """One method at one size, whose training steps are timed."""
 
-    def __init__(self, name: str, path: str, shape: tuple[int, int, int]) -> None:
+    def __init__(self, name: str, path: str, shape: tuple[int, int, int], windows: int = 1) -> None:
         self.name = name
         method, self.attention, overrides = METHODS[name]
         if path == "assets://mini":
             overrides = [*overrides, "backbone.rank=null"]  # as its preset has it
         self.module = module_of(path, method, "float32", "32-true", checkpointing=False, more=overrides).train()
-        self.batch = batch_of(self.module, *shape)
+        self.batch = batch_of(self.module, *shape, windows)
         self.trained = [weight for weight in self.module.unet.steering.parameters() if weight.requires_grad]
         self.optimizer = optimiser_of(self.module)
         self.steps: list[float] = []
@@ -80,6 +85,15 @@ class Trial:
         self.forward().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+    def peak(self) -> int:
+        """The most bytes that a step holds at a time, with weights and the optimiser's state: counted."""
+        state = [value for held in self.optimizer.state.values() for value in held.values() if torch.is_tensor(value)]
+        known = [*self.module.parameters(), *self.module.buffers(), *state]
+        gc.collect()
+        with Peak(known) as within:
+            self.step()
+        return bytes_of(known) + within.most
 
     def time(self) -> None:
         """Time a step, and a forward pass."""
@@ -111,6 +125,7 @@ def training(size: str, rows: list[Row]) -> None:
             "train_step_ms": round(1e3 * statistics.median(trial.steps)),
             "forward_ms": round(1e3 * statistics.median(trial.forwards)),
             "saved_for_backward_mb": round(saved[0] / 2**20),
+            "peak_memory_mb": round(trial.peak() / 2**20),
             "tflop_step": round(counter.get_total_flops() / 1e12, 3),
             "trained_parameters": sum(parameter.numel() for parameter in trial.trained),
             "adapter_mb": round(sum(value.numel() for value in state.values()) * 4 / 2**20, 1),
@@ -118,12 +133,17 @@ def training(size: str, rows: list[Row]) -> None:
         })  # fmt: skip
 
 
+def sampler(name: str) -> MaskVidModule:
+    """A method at the miniature's size with its own recipe."""
+    method, overrides = RECIPES[name]
+    more = [*overrides, "backbone.rank=null"]
+    return module_of("assets://mini", method, "float32", "32-true", checkpointing=False, more=more).eval()
+
+
 @torch.inference_mode()
 def recipe(name: str) -> Row:
     """Seconds of one clip of the miniature, decoded."""
-    method, overrides = RECIPES[name]
-    more = [*overrides, "backbone.rank=null"]
-    module = module_of("assets://mini", method, "float32", "32-true", checkpointing=False, more=more).eval()
+    module = sampler(name)
     batch = batch_of(module, 8, 64, 96)
     assert batch.latents is not None
     first, module.pipeline.sources = batch.latents[:, 0], batch
@@ -138,10 +158,11 @@ def recipe(name: str) -> Row:
 def scaling() -> list[Row]:
     """Training steps of `maskvid` by frames, size and batch; a long video by its length."""
     rows: list[Row] = []
-    shapes = [("frames", n, (n, 64, 96)) for n in (4, 8, 16, 32)]
-    shapes += [("rows", n, (8, n, n * 3 // 2)) for n in (32, 64, 96)]
-    for axis, value, shape in shapes:
-        trial = Trial("maskvid", "assets://mini", shape)
+    shapes = [("frames", n, (n, 64, 96), 1) for n in (4, 8, 16, 32, 64)]
+    shapes += [("rows", n, (8, n, n * 3 // 2), 1) for n in (32, 64, 96, 128)]
+    shapes += [("windows", n, (8, 64, 96), n) for n in (1, 2, 4, 8)]
+    for axis, value, shape, windows in shapes:
+        trial = Trial("maskvid", "assets://mini", shape, windows)
         trial.step()
         with saved_bytes(trial.module) as saved:
             trial.forward()
@@ -150,25 +171,35 @@ def scaling() -> list[Row]:
             "what": "training step", "axis": axis, "value": value, "seconds": round(statistics.median(times), 3),
             "saved_for_backward_mb": round(saved[0] / 2**20),
         })  # fmt: skip
-    module = Trial("maskvid", "assets://mini", (8, 64, 96)).module.eval()
-    for frames in (8, 32, 128):
-        batch = batch_of(module, frames, 64, 96)
-        assert batch.latents is not None
-        module.pipeline.run.clips.num_frames = 8
-        began = time.perf_counter()
-        with torch.inference_mode():
-            made = sum(piece.shape[1] for piece in module.pipeline.asked().stream(batch, batch.latents[:, 0]))
-        assert made == frames
-        rows.append({
-            "what": "long video", "axis": "frames", "value": frames, "seconds": round(time.perf_counter() - began, 2),
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        })  # fmt: skip
-    return rows
+    # each length in a process of its own: the peak of one never falls
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return rows + pool.map(long_video, (8, 32, 128, 512), chunksize=1)
+
+
+def long_video(frames: int) -> Row:
+    """Seconds of a video by our recipe, and the most memory of this process."""
+    register()
+    torch.set_num_threads(1)
+    module = sampler(next(iter(RECIPES)))
+    batch = batch_of(module, frames, 64, 96)
+    assert batch.latents is not None
+    module.pipeline.run.clips.num_frames = 8
+    began = time.perf_counter()
+    with torch.inference_mode():
+        made = sum(piece.shape[1] for piece in module.pipeline.asked().stream(batch, batch.latents[:, 0]))
+    assert made == frames
+    return {
+        "what": "long video", "axis": "frames", "value": frames, "seconds": round(time.perf_counter() - began, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }  # fmt: skip
 
 
 def table(rows: list[Row]) -> str:
     """Training steps as a markdown table, with ratios to both forms of LAMP."""
-    names = ("train_step_ms", "forward_ms", "saved_for_backward_mb", "tflop_step", "trained_parameters", "adapter_mb")
+    names = (
+        "train_step_ms", "forward_ms", "saved_for_backward_mb", "peak_memory_mb", "tflop_step", "trained_parameters",
+        "adapter_mb",
+    )  # fmt: skip
     ratio_names = ("step / lamp, published", "step / lamp, fused", "saved / lamp, published")
     head = ["size", "method", *(name.replace("_", " ") for name in names), *ratio_names]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -209,7 +240,9 @@ def main() -> None:
         print(table(rows), flush=True)
     rows += [recipe(name) for name in RECIPES]
     write_rows(HERE / "results.csv", rows)
-    write_rows(HERE / "scaling.csv", scaling())
+    growth = scaling()
+    write_rows(HERE / "scaling.csv", growth)
+    curves(growth, HERE / "scaling.png")
     with atomic_write(HERE / "table.md") as temporary:
         temporary.write_text(table(rows))
     for row in rows:
