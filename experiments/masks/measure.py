@@ -8,6 +8,7 @@ long film at the head of the README as well.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 from statistics import mean
@@ -45,7 +46,7 @@ SEEDS = (1, 2, 3)
 def generated(run: Path, drawing: Path, prompt: str, frames: int, seed: int, out: Path) -> Path:
     """Sample a drawing; the video's path."""
     command(
-        "generate", f"run={run}", f"masks={drawing}", f"prompt={prompt}", f"num_frames={frames}", f"seed={seed}",
+        "generate", f"run={run}", f"masks={os.path.relpath(drawing)}", f"prompt={prompt}", f"num_frames={frames}", f"seed={seed}",
         f"out={out}", "overwrite=true", "threads=1",
     )  # fmt: skip
     [video] = out.glob(f"*-seed{seed}.mp4")
