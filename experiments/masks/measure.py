@@ -46,8 +46,8 @@ SEEDS = (1, 2, 3)
 def generated(run: Path, drawing: Path, prompt: str, frames: int, seed: int, out: Path) -> Path:
     """Sample a drawing; the video's path."""
     command(
-        "generate", f"run={run}", f"masks={os.path.relpath(drawing)}", f"prompt={prompt}", f"num_frames={frames}", f"seed={seed}",
-        f"out={out}", "overwrite=true", "threads=1",
+        "generate", f"run={run}", f"masks={os.path.relpath(drawing)}", f"prompt={prompt}", f"num_frames={frames}",
+        f"seed={seed}", f"out={out}", "overwrite=true", "threads=1",
     )  # fmt: skip
     [video] = out.glob(f"*-seed{seed}.mp4")
     return video
