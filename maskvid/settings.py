@@ -184,8 +184,8 @@ class BackbonePreset(BackboneConfig):
     rank: int | None = bounded(16, low=1, high=2**10)
     precision: str = "bf16-mixed"
     gradient_checkpointing: bool = False
-    learning_rate: float = bounded(3e-4, low=0, high=1e3)
-    mask_learning_rate: float = bounded(3e-3, low=0, high=1e3)
+    learning_rate: float = bounded(5e-4, low=0, high=1e3)
+    mask_learning_rate: float = bounded(1e-3, low=0, high=1e3)
     max_steps: int = bounded(1000, low=0, high=STEPS)
     num_inference_steps: int = bounded(25, low=1, high=LEVELS)
     guidance_scale: float = bounded(7.5, low=0)
