@@ -5,7 +5,7 @@ In one process, step by step in turn, at the miniature's size and at a middle on
 layer steered, LAMP with fused attention and with plain attention as published, and Tune-A-Video. Then a clip of the
 miniature by each method's own recipe, ours by LAMP's as well, and how `maskvid` grows with frames, size and batch, and
 a long video with its length. Writes results.csv, scaling.csv, scaling.png and table.md (medians, and ratios to LAMP)
-beside this file. `--quick` leaves the middle size out, `--growth` all but how ours grows. Needs Linux.
+beside this file. `--quick` leaves the middle size out, `--growth` all but how ours grows.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from experiments.speed.count import Peak, bytes_of
 from experiments.speed.figures import curves
 from experiments.speed.gpu import batch_of, ceiling, module_of, optimiser_of, saved_bytes, seconds
 from experiments.study import Row, write_rows
+from maskvid.callbacks.cost import peak_memory_mb
 from maskvid.config import register
 from maskvid.files import atomic_write
 from maskvid.module import MaskVidModule
@@ -188,12 +189,9 @@ def long_video(frames: int) -> Row:
     with torch.inference_mode():
         made = sum(piece.shape[1] for piece in module.pipeline.asked().stream(batch, batch.latents[:, 0]))
     assert made == frames
-    # Linux's own figure: that of `resource` begins with the peak of the process that started this one
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = int(status["VmHWM"].split()[0]) / 1024
     return {
         "what": "long video", "axis": "frames", "value": frames, "seconds": round(time.perf_counter() - began, 2),
-        "peak_memory_mb": round(peak),
+        "peak_memory_mb": round(peak_memory_mb()),
     }  # fmt: skip
 
 

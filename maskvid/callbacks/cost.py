@@ -12,11 +12,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from maskvid.files import atomic_write, json_text
 
+STATUS = Path("/proc/self/status")
+"""Of Linux, whose `getrusage` begins with the peak of the process that started this one."""
+
 
 def peak_memory_mb() -> float:
     """Most memory held so far in MiB: of the GPU's allocator where there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
+    if STATUS.exists():
+        status = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(status["VmHWM"].split()[0]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
